@@ -1,0 +1,1 @@
+"""Attention modules, one paper per file."""

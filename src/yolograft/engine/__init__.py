@@ -1,0 +1,1 @@
+"""Lockstep training and evaluation."""

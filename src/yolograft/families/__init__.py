@@ -1,0 +1,1 @@
+"""Everything in which detectors differ, one file per family."""

@@ -1,0 +1,1 @@
+"""Pure, torch-free description of a detector: layers, sites, expressions and grafts."""
