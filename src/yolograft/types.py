@@ -29,12 +29,12 @@ class Targets(NamedTuple):
 class RawPredictions(NamedTuple):
     """What a head returns in training and in evaluation alike.
 
-    levels: one map per level, [B, channels, H_l, W_l]; the family file says what the channels are.
+    levels: per level the maps of its branches, [B, channels, H_l, W_l]; the family file names them.
     strides: stride of each level in input pixels.
     image_size: (H, W) of the network input.
     """
 
-    levels: tuple[Tensor, ...]
+    levels: tuple[tuple[Tensor, ...], ...]
     strides: tuple[int, ...]
     image_size: tuple[int, int]
 

@@ -1,1 +1,1 @@
-"""Attention modules, one paper per file."""
+"""Attention modules, one paper per file: map in, map of the same shape out."""

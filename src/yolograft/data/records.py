@@ -70,7 +70,9 @@ class Dataset:
         for candidate in aliases.get(name, (name,)):
             if candidate in self.splits:
                 return self.splits[candidate]
-        raise DataError("YG304", f"no split '{name}'", where=str(self.root), fix=f"splits here: {', '.join(self.splits)}")
+        raise DataError(
+            "YG304", f"no split '{name}'", where=str(self.root), fix=f"splits here: {', '.join(self.splits)}"
+        )
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 over ids, sizes and boxes of a split: the ground truth a result belongs to."""

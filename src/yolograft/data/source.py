@@ -1,0 +1,71 @@
+"""Opening a dataset: the built-in `shapes`, a folder of any known format, or its data.yaml or JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from yolograft.data.coco import coco_files, coco_root, read_coco
+from yolograft.data.findings import finding
+from yolograft.data.records import Dataset
+from yolograft.data.shapes import shapes
+from yolograft.data.voc import is_voc, read_voc
+from yolograft.data.yolo import names_file, read_yolo_folder, read_yolo_yaml, yolo_yaml
+from yolograft.errors import DataError
+
+LOOKED_FOR = (
+    "data.yaml; Annotations/ + ImageSets/Main/ (VOC); a COCO .json here or one folder down; "
+    "images/ + labels/ + *.names"
+)
+
+
+def open_dataset(path: str | Path) -> Dataset:
+    """Read a dataset; its folder is never written to.
+
+    A folder's format is found by looking, in this order: a YAML with class names and splits, VOC, COCO
+    JSON, images/ + labels/ with a names file. When several fit, the first counts and a finding says so.
+
+    Args:
+        path: ``"shapes"``, a folder, a data.yaml, or one COCO JSON file (one split).
+
+    Raises:
+        DataError: YG301 when nothing is there or no known layout is found; the readers' own codes.
+    """
+    if str(path) == "shapes":
+        return shapes()
+    root = Path(path).expanduser().resolve()
+    if root.is_file():
+        return _open_file(root)
+    if not root.is_dir():
+        fix = "give a folder, a data.yaml, a COCO .json, or `shapes`"
+        raise DataError("YG301", "no such dataset folder", where=str(path), fix=fix)
+    yaml_path, voc, files, listed = yolo_yaml(root), is_voc(root), coco_files(root), names_file(root)
+    if yaml_path is not None:
+        dataset = read_yolo_yaml(yaml_path)
+    elif voc:
+        dataset = read_voc(root)
+    elif files:
+        dataset = read_coco(root, files)
+    elif listed is not None:
+        dataset = read_yolo_folder(root, listed)
+    else:
+        raise DataError("YG301", "no known dataset layout", where=str(path), fix=f"looked for {LOOKED_FOR}")
+    fits = {"yolo": yaml_path is not None or listed is not None, "voc": voc, "coco": bool(files)}
+    others = [name for name, present in fits.items() if present and name != dataset.format]
+    if others:
+        message = f"read as {dataset.format}; {', '.join(others)} is there too"
+        note = finding("YG323", ".", 0, message)
+        dataset = dataclasses.replace(dataset, findings=(note, *dataset.findings))
+    return dataset
+
+
+def _open_file(path: Path) -> Dataset:
+    match path.suffix.lower():
+        case ".yaml" | ".yml":
+            return read_yolo_yaml(path)
+        case ".json":
+            return read_coco(coco_root(path), [path])
+        case _:
+            raise DataError(
+                "YG301", "not a dataset file", where=str(path), fix="give a .yaml or a COCO .json"
+            )

@@ -1,0 +1,194 @@
+"""Graft expressions, the one line a user types, read into `GraftSpec`.
+
+    EXPR   := [LABEL "="] TERM { "+" TERM }
+    TERM   := MODULE[":"option=value{","option=value}] "@" SITE{","SITE}
+    SITE   := [ "after:" | "before:" | "inside:" | "replace:" ] role-or-layer-name | "edge:"SRC".."DST
+
+The call form ``coord_att(reduction=16)@neck.p3`` and spaces round ``+`` and ``=`` are read too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from yolograft.errors import SpecError
+from yolograft.graph.spec import Args, ModuleRef, Scalar, frozen_args
+
+MODES = ("after", "before", "inside", "replace", "edge")
+LATER = ("neck", "distill")
+_LABEL = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*(?=\S)")
+_SAFE = re.compile(r"[^a-z0-9._-]+")
+# `path/to/file.py::Class` and `package::Class` hold colons of their own; timm:KEY one.
+_MODULE = re.compile(r"(?P<name>timm:[\w]+|.+?::[A-Za-z_]\w*|[A-Za-z_][\w.-]*)(?P<rest>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place: how (``after`` ... ``edge``), the role or layer name, and the far end of an edge."""
+
+    mode: str
+    target: str
+    to: str = ""
+
+    def text(self) -> str:
+        """The site as a user types it; ``after:`` is left out."""
+        if self.mode == "edge":
+            return f"edge:{self.target}..{self.to}"
+        return self.target if self.mode == "after" else f"{self.mode}:{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class GraftTerm:
+    """One module and the places it goes to."""
+
+    ref: ModuleRef
+    sites: tuple[Site, ...]
+
+    def text(self) -> str:
+        """The term as a user types it."""
+        return f"{self.ref.text()}@{','.join(site.text() for site in self.sites)}"
+
+
+@dataclass(frozen=True, slots=True)
+class GraftSpec:
+    """One arm: a label and its terms. label is safe as a folder name ([a-z0-9._-])."""
+
+    label: str
+    terms: tuple[GraftTerm, ...]
+
+    def text(self) -> str:
+        """The expression in its canonical form, without the label."""
+        return "+".join(term.text() for term in self.terms)
+
+
+def parse_graft(text: str) -> GraftSpec:
+    """Read one graft expression.
+
+    Raises:
+        SpecError: the text does not follow the grammar (YG110-YG116).
+    """
+    source = text.strip()
+    if not source:
+        raise SpecError("YG110", "empty graft expression", fix="write MODULE@SITE, e.g. \"coord_att@neck.p3\"")
+    label, body = _split_label(source)
+    terms = tuple(_parse_term(part, source) for part in _split(body, "+"))
+    return GraftSpec(label=_folder_name(label or _default_label(terms)), terms=terms)
+
+
+def _split_label(source: str) -> tuple[str, str]:
+    match = _LABEL.match(source)
+    # `a:k=7@x` has its first '=' inside the options: a label holds neither ':' nor '@' nor '('.
+    if match and "@" in source[match.end() :]:
+        return match.group(1), source[match.end() :]
+    return "", source
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split outside parentheses."""
+    parts, depth, start = [], 0, 0
+    for i, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if char == separator and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    return [*parts, text[start:]]
+
+
+def _parse_term(part: str, source: str) -> GraftTerm:
+    text = part.strip()
+    head = text.split(":", 1)[0].strip()
+    if head in LATER and "::" not in text:
+        raise SpecError(
+            "YG111", f"'{head}:' terms are not part of this version", where=source, fix="use MODULE@SITE"
+        )
+    module_text, at, site_text = text.rpartition("@")
+    if not at or not module_text.strip() or not site_text.strip():
+        raise SpecError(
+            "YG112",
+            f"'{text}' is not MODULE@SITE",
+            where=source,
+            fix='write e.g. "se@neck.p3"; did your shell split the expression? Put it in double quotes',
+        )
+    sites = tuple(_parse_site(s.strip(), source) for s in site_text.split(","))
+    if len(set(sites)) != len(sites):
+        raise SpecError("YG113", f"'{site_text.strip()}' names a site twice", where=source)
+    return GraftTerm(_parse_module(module_text.strip(), source), sites)
+
+
+def _parse_site(text: str, source: str) -> Site:
+    mode, colon, target = text.partition(":")
+    if not colon:
+        mode, target = "after", text
+    if mode not in MODES:
+        raise SpecError("YG114", f"'{mode}:' is no way to place a graft", where=source, fix=f"use {', '.join(MODES)}")
+    if not target:
+        raise SpecError("YG114", f"'{text}' names no site", where=source)
+    if mode == "edge":
+        start, dots, end = target.partition("..")
+        if not dots or not start or not end:
+            raise SpecError("YG114", f"'{text}' is not edge:SRC..DST", where=source)
+        return Site("edge", start, end)
+    return Site(mode, target)
+
+
+def _parse_module(text: str, source: str) -> ModuleRef:
+    call = re.fullmatch(r"(?P<name>[^()]+)\((?P<args>.*)\)", text, re.DOTALL)
+    if call:
+        name, options = call["name"].strip(), call["args"]
+    else:
+        match = _MODULE.fullmatch(text)
+        if not match:
+            raise SpecError("YG115", f"'{text}' is no module name", where=source)
+        name, rest = match["name"].strip(), match["rest"].strip()
+        if rest and not rest.startswith(":"):
+            raise SpecError("YG115", f"cannot read '{rest}' after module '{name}'", where=source)
+        options = rest[1:]
+    args = dict(_parse_options(options, source))
+    init = str(args.pop("init", "paper"))
+    if init not in ("paper", "identity"):
+        raise SpecError("YG116", f"init={init}", where=source, fix="use init=paper or init=identity")
+    return ModuleRef(name, frozen_args(args), init)
+
+
+def _parse_options(text: str, source: str) -> Args:
+    out: list[tuple[str, Scalar]] = []
+    for item in filter(None, (piece.strip() for piece in text.split(","))):
+        key, equals, value = (s.strip() for s in item.partition("="))
+        if not equals or not key.isidentifier() or not value:
+            raise SpecError("YG116", f"'{item}' is not option=value", where=source)
+        if key in (k for k, _ in out):
+            raise SpecError("YG116", f"option '{key}' is given twice", where=source)
+        out.append((key, parse_scalar(value)))
+    return tuple(out)
+
+
+def parse_scalar(text: str) -> Scalar:
+    """Text to bool, int, float or str, by form alone; on/off/true/false are booleans."""
+    lowered = text.strip().strip("\"'")
+    if lowered.lower() in ("on", "true", "yes"):
+        return True
+    if lowered.lower() in ("off", "false", "no"):
+        return False
+    for kind in (int, float):
+        try:
+            return kind(lowered)
+        except ValueError:
+            continue
+    return lowered
+
+
+def _default_label(terms: tuple[GraftTerm, ...]) -> str:
+    return "+".join(
+        f"{t.ref.module.rsplit('::', 1)[-1].removeprefix('timm:')}-{'-'.join(_site_label(s) for s in t.sites)}"
+        for t in terms
+    )
+
+
+def _site_label(site: Site) -> str:
+    return f"{site.target}-{site.to}" if site.to else site.target
+
+
+def _folder_name(label: str) -> str:
+    name = _SAFE.sub("-", label.lower()).strip("-.") or "graft"
+    return name if len(name) <= 60 else name[:60].rstrip("-.")

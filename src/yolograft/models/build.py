@@ -1,0 +1,237 @@
+"""From a spec to a `Detector`: instantiate every layer, and check promise against fact.
+
+Every layer states its output channels and stride; a twin of the network on the meta device (shapes only,
+no memory, no arithmetic) is run at two sizes and must keep every promise before a weight exists.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from yolograft import rng
+from yolograft.errors import ModuleError, YolograftError
+from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, ModuleRef
+from yolograft.graph.zoofile import read_model_file
+from yolograft.models.catalog import FAMILIES, find, split_model_name
+from yolograft.models.codebook import Codebook
+from yolograft.models.detector import Detector
+from yolograft.models.identity import IdentityStart
+from yolograft.models.timm_bridge import timm_attention
+from yolograft.models.usercode import adapt
+
+# Two shapes no layer can confuse: neither square, and of different ratio. Multiples of the widest stride.
+PROBE_SIZES = ((64, 96), (160, 128))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What a layer turned out to be. out_channels and stride are of its output; params count all weights."""
+
+    name: str
+    module: str
+    inputs: tuple[str, ...]
+    out_channels: int
+    stride: int
+    params: int
+    note: str = ""
+
+
+def model_spec(model: str, *, num_classes: int = 80) -> ModelSpec:
+    """The stock spec of a model name such as ``yolov8n``.
+
+    Raises:
+        SpecError: no such model (YG106).
+    """
+    family, scale = split_model_name(model)
+    return read_model_file(family.model_file, scale, num_classes)
+
+
+def instantiate(
+    ref: ModuleRef, in_channels: int | Sequence[int], code: Codebook, **built_in: Any
+) -> tuple[nn.Module, str]:
+    """Build one module from a reference.
+
+    Args:
+        in_channels: channels of its input, or of each input for fusion modules and heads.
+        built_in: keyword arguments that come from the graph, not from the user.
+
+    Returns:
+        the module and a line saying how a foreign signature was filled (empty for ours).
+
+    Raises:
+        ModuleError: unknown module or option (YG201, YG202), or its constructor fails.
+    """
+    note = ""
+    if "::" in ref.module:
+        if ref.module not in code:
+            raise ModuleError("YG203", f"{ref.module} is not loaded", fix="name its file with --code")
+        module, note = adapt(code[ref.module], _single(in_channels, ref), dict(ref.args))
+    elif ref.module.startswith("timm:"):
+        key = ref.module.removeprefix("timm:")
+        module = timm_attention(key, _single(in_channels, ref), dict(ref.args))
+    else:
+        entry = find(ref.module)
+        options = {**dict(ref.args), **built_in}
+        _check_options(entry.cls, entry.name, options)
+        module = entry.cls(in_channels, **options)
+    if ref.init == "identity":
+        module = IdentityStart(module, in_channels=_single(in_channels, ref))
+    return module, note
+
+
+def _single(channels: int | Sequence[int], ref: ModuleRef) -> int:
+    if isinstance(channels, int):
+        return channels
+    raise ModuleError("YG204", f"{ref.module} takes one map, this place has {len(channels)}")
+
+
+def _check_options(cls: type[nn.Module], name: str, options: Mapping[str, Any]) -> None:
+    accepted = [p for p in list(inspect.signature(cls).parameters)[1:]]
+    unknown = [key for key in options if key not in accepted]
+    if unknown:
+        raise ModuleError(
+            "YG202", f"{name} has no option '{unknown[0]}'", fix=f"options: {', '.join(accepted) or 'none'}"
+        )
+
+
+def _construct(
+    layer: LayerSpec, spec: ModelSpec, facts: Mapping[str, LayerFacts], code: Codebook
+) -> tuple[nn.Module, str]:
+    channels = [3 if name == IMAGE else facts[name].out_channels for name in layer.inputs]
+    strides = [1 if name == IMAGE else facts[name].stride for name in layer.inputs]
+    kind = "user" if "::" in layer.module or layer.module.startswith("timm:") else find(layer.module).kind
+    built_in: dict[str, Any] = {}
+    if kind == "head":
+        built_in = {"num_classes": spec.num_classes, "strides": tuple(strides)}
+    elif kind == "fusion" and len(set(strides)) != 1:
+        pairs = ", ".join(f"{n} /{s}" for n, s in zip(layer.inputs, strides, strict=True))
+        raise ModuleError("YG205", f"'{layer.name}' joins maps of different stride: {pairs}")
+    if layer.inside:
+        built_in |= _inner_factories(layer, kind, code)
+    many = kind in ("head", "fusion")
+    if not many and len(channels) != 1:
+        raise ModuleError("YG204", f"{layer.module} at '{layer.name}' takes one map, this place has {len(channels)}")
+    return instantiate(layer.ref, channels if many else channels[0], code, **built_in)
+
+
+def _inner_factories(layer: LayerSpec, kind: str, code: Codebook) -> dict[str, Any]:
+    def chain(slot: str) -> Callable[[int], nn.Module]:
+        refs = [ref for s, ref in layer.inside if s == slot]
+
+        def build(channels: int) -> nn.Module:
+            steps = [instantiate(ref, channels, code)[0] for ref in refs]
+            for ref, step in zip(refs, steps, strict=True):
+                if getattr(step, "out_channels", channels) != channels:
+                    raise ModuleError("YG206", f"{ref.module} inside '{layer.name}' changes the channel count")
+            return steps[0] if len(steps) == 1 else nn.Sequential(*steps)
+
+        return build
+
+    if kind == "head":
+        return {"inside": {slot: chain(slot) for slot, _ in layer.inside}}
+    return {"inner": chain("*")}
+
+
+def inspect_spec(spec: ModelSpec, *, code: Codebook | None = None) -> tuple[LayerFacts, ...]:
+    """Check a spec without allocating a weight.
+
+    Returns:
+        one `LayerFacts` per layer.
+
+    Raises:
+        ModuleError: a layer breaks its promise of channels or stride (YG207), cannot be built, or fails
+            on a forward pass (YG208).
+    """
+    with torch.device("meta"):
+        return _assemble(spec, code or {}, seed=None)[1]
+
+
+def build(spec: ModelSpec, *, seed: int = 0, code: Codebook | None = None) -> Detector:
+    """Build a detector with freshly initialised weights.
+
+    The weights of a layer depend on (seed, layer name) alone, so that a graft leaves the initial weights
+    of all stock layers as they are in the base detector.
+
+    Raises:
+        ModuleError: as `inspect_spec`.
+    """
+    facts = inspect_spec(spec, code=code)
+    modules, _ = _assemble(spec, code or {}, seed=seed)
+    return Detector(spec, modules, FAMILIES[spec.family], facts)
+
+
+def _assemble(
+    spec: ModelSpec, code: Codebook, seed: int | None
+) -> tuple[dict[str, nn.Module], tuple[LayerFacts, ...]]:
+    """Instantiate all layers; with ``seed`` None also run them (on the ambient meta device)."""
+    facts: dict[str, LayerFacts] = {}
+    modules: dict[str, nn.Module] = {}
+    outputs: list[dict[str, Any]] = [{IMAGE: torch.zeros(1, 3, *size)} for size in PROBE_SIZES]
+    for layer in spec.layers:
+        with torch.random.fork_rng(devices=[], enabled=seed is not None):
+            if seed is not None:
+                torch.manual_seed(rng.seed_of(seed, "init", layer.name))
+            module, note = _construct(layer, spec, facts, code)
+        facts[layer.name] = _facts(layer, module, facts, note)
+        modules[layer.name] = module
+        if seed is None:
+            _verify(layer, module, facts[layer.name], outputs)
+    return modules, tuple(facts.values())
+
+
+def _facts(layer: LayerSpec, module: nn.Module, facts: Mapping[str, LayerFacts], note: str) -> LayerFacts:
+    first = layer.inputs[0]
+    in_channels, in_stride = (3, 1) if first == IMAGE else (facts[first].out_channels, facts[first].stride)
+    promised = getattr(module, "out_channels", in_channels)
+    step = getattr(module, "stride", 1)
+    return LayerFacts(
+        name=layer.name,
+        module=layer.ref.text() if "+" in layer.name else layer.module,
+        inputs=layer.inputs,
+        out_channels=int(promised) if isinstance(promised, int) else in_channels,
+        stride=int(in_stride * step) if isinstance(step, int | float) else in_stride,
+        params=sum(p.numel() for p in module.parameters()),
+        note=note,
+    )
+
+
+def _verify(layer: LayerSpec, module: nn.Module, facts: LayerFacts, outputs: list[dict[str, Any]]) -> None:
+    module.eval()
+    for size, known in zip(PROBE_SIZES, outputs, strict=True):
+        maps = [known[name] for name in layer.inputs]
+        known[layer.name] = result = _run_probe(layer, module, maps)
+        if not isinstance(result, Tensor):
+            continue  # a head: its form is held by the family's own tests
+        expected = (1, facts.out_channels, size[0] // facts.stride, size[1] // facts.stride)
+        if tuple(result.shape) != expected:
+            raise ModuleError(
+                "YG207",
+                f"{layer.module} at '{layer.name}' promises {list(expected)} and returns {list(result.shape)}",
+                fix="set out_channels and stride to what forward returns",
+            )
+
+
+def _run_probe(layer: LayerSpec, module: nn.Module, maps: list[Tensor]) -> Any:
+    single = len(maps) == 1 and "head" not in layer.module
+    try:
+        with torch.no_grad():
+            result = module(maps[0] if single else maps)
+    except YolograftError:
+        raise
+    except Exception as error:  # whatever a stranger's forward raises becomes one line
+        shapes = ", ".join(str(list(m.shape)) for m in maps)
+        raise ModuleError(
+            "YG208", f"{layer.module} at '{layer.name}' fails on {shapes}: {type(error).__name__}: {error}"
+        ) from error
+    if result is None or (single and not isinstance(result, Tensor)):
+        raise ModuleError(
+            "YG208", f"{layer.module} at '{layer.name}' returns {type(result).__name__}, not a tensor",
+            fix="end forward with `return x`",
+        )
+    return result

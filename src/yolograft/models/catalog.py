@@ -1,0 +1,150 @@
+"""One explicit table from the names users type to the classes they mean.
+
+This is the only file that names concrete module classes. A module of ours is its file plus one row here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from yolograft.attention.coord_att import CoordAtt
+from yolograft.attention.double_att import DoubleAttention
+from yolograft.attention.nam import NAM
+from yolograft.attention.se import SqueezeExcite
+from yolograft.errors import ModuleError, SpecError
+from yolograft.families import yolov8
+from yolograft.nn.concat import Concat
+from yolograft.nn.conv import ConvBNAct, Upsample
+from yolograft.nn.csp import C2f
+from yolograft.nn.spp import SPPF
+from yolograft.types import RawPredictions, Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row: what a name means, where it was published, under which licence our code stands.
+
+    kind: ``attention`` (graftable, keeps its channels), ``block``, ``fusion`` (takes a list of maps) or
+    ``head``. placed: where users put it.
+    """
+
+    name: str
+    cls: type[nn.Module]
+    kind: str
+    aliases: tuple[str, ...] = ()
+    paper: str = ""
+    summary: str = ""
+    licence: str = "Apache-2.0"
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "se",
+        SqueezeExcite,
+        "attention",
+        ("SE", "SEAttention", "SELayer"),
+        "Hu et al. 2018, Squeeze-and-Excitation Networks, arXiv 1709.01507",
+        "global pooling, two layers, one gate per channel",
+    ),
+    Entry(
+        "coord_att",
+        CoordAtt,
+        "attention",
+        ("CoordAtt", "CoordAttention", "CA", "CAM"),
+        "Hou et al. 2021, Coordinate Attention, arXiv 2103.02907",
+        "pooling along rows and along columns, one gate per row and per column",
+    ),
+    Entry(
+        "nam",
+        NAM,
+        "attention",
+        ("NAM", "NAMAttention"),
+        "Liu et al. 2021, Normalization-based Attention Module, arXiv 2111.12419",
+        "gates weighted by the batch-norm scale of each channel",
+    ),
+    Entry(
+        "double_att",
+        DoubleAttention,
+        "attention",
+        ("DoubleAttention", "DoubleAttentionLayer", "A2"),
+        "Chen et al. 2018, A2-Nets: Double Attention Networks, arXiv 1810.11579",
+        "gathers global descriptors by second-order pooling and hands them out per position",
+    ),
+    Entry("conv", ConvBNAct, "block", ("Conv",), "", "convolution, batch norm, SiLU"),
+    Entry("c2f", C2f, "block", ("C2f",), "", "cross-stage-partial block of YOLOv8"),
+    Entry("sppf", SPPF, "block", ("SPPF",), "He et al. 2014, arXiv 1406.4729", "pooling pyramid"),
+    Entry("upsample", Upsample, "block", ("nn.Upsample",), "", "nearest-neighbour upsampling"),
+    Entry("concat", Concat, "fusion", ("Concat",), "", "concatenation of channels"),
+    Entry("yolov8_head", yolov8.YOLOv8Head, "head", ("Detect",), "", "decoupled anchor-free head"),
+)
+BY_NAME: dict[str, Entry] = {name: e for e in ENTRIES for name in (e.name, *e.aliases)}
+
+Criterion = Callable[[RawPredictions, Targets], yolov8.Losses]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What differs between detectors beyond their layers.
+
+    model_file: layer table. pixel_scale: factor on uint8 RGB pixels. criterion: builds the loss from
+    keyword settings. decode: (raw, head) -> boxes [B, A, 4] xyxy input pixels, scores [B, A, C].
+    """
+
+    name: str
+    scales: tuple[str, ...]
+    model_file: Path
+    pixel_scale: float
+    criterion: Callable[..., Criterion]
+    decode: Callable[[RawPredictions, Any], tuple[Tensor, Tensor]]
+
+
+_ZOO = Path(__file__).parent / "zoo"
+FAMILIES: dict[str, Family] = {
+    "yolov8": Family(
+        "yolov8",
+        ("n", "s", "m", "l", "x"),
+        _ZOO / "yolov8.yaml",
+        yolov8.PIXEL_SCALE,
+        yolov8.YOLOv8Criterion,
+        yolov8.decode,
+    ),
+}
+MODELS: tuple[str, ...] = tuple(f"{f.name}{scale}" for f in FAMILIES.values() for scale in f.scales)
+
+
+def find(name: str) -> Entry:
+    """The row of a catalog name or alias.
+
+    Raises:
+        ModuleError: no such module; the nearest name is offered (YG201).
+    """
+    entry = BY_NAME.get(name) or BY_NAME.get(name.lower())
+    if entry is not None:
+        return entry
+    near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]}? " if near else ""
+    graftable = ", ".join(e.name for e in ENTRIES if e.kind == "attention")
+    raise ModuleError(
+        "YG201", f"no module '{name}'", fix=f"{hint}modules: {graftable}, timm:KEY, my_att.py::MyAtt"
+    )
+
+
+def split_model_name(model: str) -> tuple[Family, str]:
+    """``yolov8n`` -> (family yolov8, scale n).
+
+    Raises:
+        SpecError: no such model (YG106).
+    """
+    for family in FAMILIES.values():
+        scale = model.removeprefix(family.name)
+        if scale != model and scale in family.scales:
+            return family, scale
+    near = difflib.get_close_matches(model, MODELS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise SpecError("YG106", f"no model '{model}'", fix=f"{hint}models: {', '.join(MODELS)}")

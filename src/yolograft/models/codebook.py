@@ -1,0 +1,59 @@
+"""The user's own classes a spec refers to, loaded only because the user named their file.
+
+A graft expression names a file itself; a stored run names a class and a hash, and the file must be given
+again (``--code``), so that code never runs because a YAML or a checkpoint mentions it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from yolograft.errors import CheckpointError
+from yolograft.graph.expr import GraftSpec
+from yolograft.graph.spec import ModelSpec
+from yolograft.models.usercode import UserClass, load_user_class
+
+Codebook = Mapping[str, UserClass]
+
+
+def references(spec: ModelSpec) -> tuple[str, ...]:
+    """Every ``FILE::Class`` a spec refers to, in order of first use."""
+    refs = [layer.module for layer in spec.layers]
+    refs += [ref.module for layer in spec.layers for _, ref in layer.inside]
+    return tuple(dict.fromkeys(ref for ref in refs if "::" in ref))
+
+
+def from_grafts(grafts: Iterable[GraftSpec]) -> dict[str, UserClass]:
+    """Load the classes that graft expressions name.
+
+    Raises:
+        ModuleError: a file or class is missing or does not import (YG22x).
+    """
+    book: dict[str, UserClass] = {}
+    for item in grafts:
+        for term in item.terms:
+            if "::" in term.ref.module and term.ref.module not in book:
+                path, _, name = term.ref.module.rpartition("::")
+                book[term.ref.module] = load_user_class(path, name)
+    return book
+
+
+def from_files(hashes: Mapping[str, str], files: Sequence[str | Path]) -> dict[str, UserClass]:
+    """Load the classes a stored spec refers to from the files the user gives.
+
+    Args:
+        hashes: reference -> SHA-256 of the source it was trained with.
+        files: what ``--code`` named; matched by file name, or by dotted name for installed packages.
+
+    Raises:
+        CheckpointError: a class has no file (YG410). ModuleError: the file has another hash (YG22x).
+    """
+    book: dict[str, UserClass] = {}
+    for ref, digest in hashes.items():
+        path, _, name = ref.rpartition("::")
+        file = next((f for f in files if Path(f).name == Path(path).name or str(f) == path), None)
+        if file is None:
+            raise CheckpointError("YG410", f"this run uses {ref}", fix=f"name its file: --code {path}")
+        book[ref] = load_user_class(file, name, expected_sha256=digest)
+    return book

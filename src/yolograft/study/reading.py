@@ -1,0 +1,241 @@
+"""Reads a parsed `results.json` without trusting it: a study in progress has holes everywhere.
+
+Every number below is finite or absent. AP, P, R, F1 and their differences are in points, 0 to 100.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from yolograft.study.svg import ARM_COLOURS, BASELINE
+
+METRICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l", "p", "r", "f1")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """AP of one class in one run, in points; `gt` counts its evaluation boxes."""
+
+    name: str
+    ap: float | None
+    gt: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training run. status: ``done``, ``diverged`` or ``missing``."""
+
+    seed: str
+    status: str
+    metrics: dict[str, float]
+    per_class: tuple[ClassScore, ...]
+    history: tuple[dict[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One named layer of an arm's network; `stride` in input pixels, 0 when unknown."""
+
+    name: str
+    module: str
+    inputs: tuple[str, ...]
+    out_channels: int | None
+    stride: int
+    params: int | None
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Arm minus baseline in AP points, its interval, and what the judge says about it."""
+
+    delta: float | None
+    low: float | None
+    high: float | None
+    level: float | None
+    df: float | None
+    verdict: str
+    sentence: str
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm as the report shows it.
+
+    cost: params, flops, gflops, p50 and p90 (ms), fps, memory (MB), seconds, rate (images/s); what is known.
+    """
+
+    label: str
+    expression: str
+    baseline: bool
+    colour: str
+    runs: tuple[Run, ...]
+    mean: dict[str, float]
+    sd: dict[str, float]
+    difference: Difference | None
+    cost: dict[str, float]
+    layers: tuple[Layer, ...]
+
+    @property
+    def done(self) -> tuple[Run, ...]:
+        """Runs that ended with an AP; the others never enter a figure of results."""
+        return tuple(run for run in self.runs if run.status == "done" and "ap" in run.metrics)
+
+
+def number(value: object) -> float | None:
+    """`value` as a finite float, else None; booleans and text are no numbers."""
+    if isinstance(value, bool | str | bytes) or value is None:
+        return None
+    try:
+        result = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def whole(value: object) -> int | None:
+    """`value` as an integer, else None."""
+    result = number(value)
+    return None if result is None else round(result)
+
+
+def table(value: object) -> Mapping[str, Any]:
+    """`value` when it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def rows(value: object) -> list[Any]:
+    """`value` when it is a list or tuple, else an empty list."""
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def words_of(value: object) -> str:
+    """`value` as one line of text; None is empty."""
+    return "" if value is None else " ".join(str(value).split())
+
+
+def read_arms(results: Mapping[str, Any]) -> tuple[Arm, ...]:
+    """The arms of a study, the baseline in grey, the others in palette order."""
+    arms, grafts = [], 0
+    for entry in rows(results.get("arms")):
+        raw = table(entry)
+        baseline = bool(raw.get("baseline"))
+        colour = BASELINE if baseline else ARM_COLOURS[grafts % len(ARM_COLOURS)]
+        grafts += not baseline
+        arms.append(_arm(raw, baseline=baseline, colour=colour))
+    return tuple(arms)
+
+
+def mean_and_sd(values: list[float]) -> tuple[float | None, float | None]:
+    """Mean and sample standard deviation; the latter needs two values."""
+    if not values:
+        return None, None
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def class_names(arms: tuple[Arm, ...]) -> list[tuple[str, int | None]]:
+    """Classes met in any finished run with their box counts, most boxes first."""
+    counts: dict[str, int | None] = {}
+    for arm in arms:
+        for run in arm.done:
+            for score in run.per_class:
+                counts[score.name] = counts.get(score.name) or score.gt
+    return sorted(counts.items(), key=lambda item: -(item[1] or 0))
+
+
+def class_values(arm: Arm, name: str) -> list[float]:
+    """AP of class `name` in every finished run of `arm`."""
+    return [s.ap for run in arm.done for s in run.per_class if s.name == name and s.ap is not None]
+
+
+def _numbers(raw: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, float]:
+    found = {key: number(raw.get(key)) for key in keys}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _arm(raw: Mapping[str, Any], *, baseline: bool, colour: str) -> Arm:
+    runs = tuple(_run(table(run)) for run in rows(raw.get("runs")))
+    mean, sd = _numbers(table(raw.get("mean")), METRICS), _numbers(table(raw.get("sd")), METRICS)
+    for key in METRICS:
+        values = [run.metrics[key] for run in runs if run.status == "done" and key in run.metrics]
+        centre, width = mean_and_sd(values)
+        if centre is not None:
+            mean.setdefault(key, centre)
+        if width is not None:
+            sd.setdefault(key, width)
+    latency = table(raw.get("latency_ms"))
+    cost = {
+        "params": raw.get("params"),
+        "flops": raw.get("flops"),
+        "gflops": raw.get("gflops_ultralytics"),
+        "p50": latency.get("p50"),
+        "p90": latency.get("p90"),
+        "fps": raw.get("fps"),
+        "memory": raw.get("peak_memory_mb"),
+        "seconds": raw.get("train_seconds"),
+        "rate": raw.get("images_per_second"),
+    }
+    layers = tuple(_layer(table(layer)) for layer in rows(raw.get("layers")))
+    label = words_of(raw.get("label")) or words_of(raw.get("expression")) or "?"
+    return Arm(
+        label=label,
+        expression=words_of(raw.get("expression")),
+        baseline=baseline,
+        colour=colour,
+        runs=runs,
+        mean=mean,
+        sd=sd,
+        difference=_difference(raw.get("comparison")),
+        cost=_numbers(cost, tuple(cost)),
+        layers=tuple(layer for layer in layers if layer.name),
+    )
+
+
+def _run(raw: Mapping[str, Any]) -> Run:
+    metrics = _numbers(raw, METRICS)
+    status = words_of(raw.get("status")) or ("done" if "ap" in metrics else "missing")
+    scores = [table(score) for score in rows(raw.get("per_class"))]
+    history = [table(step) for step in rows(raw.get("history"))]
+    kept = ("epoch", "loss", "ap", "ap50")
+    return Run(
+        seed=words_of(raw.get("seed")),
+        status=status,
+        metrics=metrics,
+        per_class=tuple(
+            ClassScore(words_of(s.get("name")), number(s.get("ap")), whole(s.get("gt"))) for s in scores
+        ),
+        history=tuple(step for step in (_numbers(h, kept) for h in history) if "epoch" in step),
+    )
+
+
+def _layer(raw: Mapping[str, Any]) -> Layer:
+    return Layer(
+        name=words_of(raw.get("name")),
+        module=words_of(raw.get("module")),
+        inputs=tuple(words_of(source) for source in rows(raw.get("inputs"))),
+        out_channels=whole(raw.get("out_channels")),
+        stride=whole(raw.get("stride")) or 0,
+        params=whole(raw.get("params")),
+        new=bool(raw.get("new")),
+    )
+
+
+def _difference(value: object) -> Difference | None:
+    raw = table(value)
+    if not raw:
+        return None
+    return Difference(
+        delta=number(raw.get("delta")),
+        low=number(raw.get("low")),
+        high=number(raw.get("high")),
+        level=number(raw.get("level")),
+        df=number(raw.get("df")),
+        verdict=words_of(raw.get("verdict")),
+        sentence=words_of(raw.get("sentence")),
+        known=words_of(raw.get("known")),
+    )
