@@ -228,7 +228,7 @@ def test_wrong_questions_are_refused():
 runs = st.lists(st.floats(0, 100), max_size=6).map(tuple)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(base=runs, arm=runs, other=runs, failed=st.integers(0, 2), margin=st.sampled_from([0.01, 0.5, 3.0]))
 def test_whatever_the_runs_the_answer_is_whole(base, arm, other, failed, margin):
     arms = [ArmScores("arm", arm, failed), ArmScores("other", other)]

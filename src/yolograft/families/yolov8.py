@@ -200,6 +200,11 @@ class YOLOv8Criterion:
         total = torch.stack(list(parts.values())).sum() * targets.batch_size
         return Losses(total, {name: value.detach() for name, value in parts.items()})
 
+    def assign_raw(self, raw: RawPredictions, targets: Targets) -> Assignment:
+        """The assignment of a batch, straight from raw predictions."""
+        flat = _flatten(raw)
+        return self.assign(flat, flat.cls.flatten(0, 1).float(), targets, raw.strides)
+
     @torch.no_grad()
     def assign(self, flat: _Flat, cls: Tensor, targets: Targets, strides: Sequence[int]) -> Assignment:
         """Task-aligned assignment on (box, anchor) candidate pairs only."""

@@ -45,9 +45,7 @@ class CocoScores:
     per_class: tuple[ClassScore, ...]
 
 
-def evaluate_coco(
-    records: Sequence[ImageRecord], table: DetectionTable, names: Sequence[str]
-) -> CocoScores:
+def evaluate_coco(records: Sequence[ImageRecord], table: DetectionTable, names: Sequence[str]) -> CocoScores:
     """COCO box AP of ``table`` against ``records``; classes are ``names`` in order.
 
     Raises:

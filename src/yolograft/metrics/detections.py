@@ -51,7 +51,7 @@ class DetectionTable:
         shapes = (self.image.shape, self.label.shape, self.score.shape, self.boxes.shape)
         if shapes != ((count,), (count,), (count,), (count, 4)):
             raise DataError("YG361", f"detection arrays disagree: image, label, score, boxes are {shapes}")
-        if count and not (0 <= int(self.image.min()) and int(self.image.max()) < self.images):
+        if count and (self.image.min() < 0 or self.image.max() >= self.images):
             raise DataError("YG361", f"a detection points outside the {self.images} images of the split")
         if not (np.isfinite(self.score).all() and np.isfinite(self.boxes).all()):
             raise DataError("YG361", "a detection has a score or a box that is not finite")
@@ -132,7 +132,7 @@ def read_archive(
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"][0]))
             arrays = {name: archive[name] for name in names}
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError("YG362", f"cannot read this {kind} table: {error}", where=str(path)) from error
     if about.get("kind") != kind or about.get("version") != 1:
         found = f"{about.get('kind')} version {about.get('version')}"

@@ -11,6 +11,7 @@ From the table alone AP, PR curves and per-image counts recompute; images and bo
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -134,9 +135,7 @@ def area_index(area: str) -> int:
     return AREAS.index(area)
 
 
-def build_match_table(
-    records: Sequence[ImageRecord], table: DetectionTable, num_classes: int
-) -> MatchTable:
+def build_match_table(records: Sequence[ImageRecord], table: DetectionTable, num_classes: int) -> MatchTable:
     """Match every detection of ``table`` to the ground truth of ``records``, COCO's way.
 
     Raises:
@@ -278,7 +277,7 @@ def _blocks(count: _I64) -> list[tuple[int, int]]:
     while edges[-1] < len(count):
         done = total[edges[-1] - 1] if edges[-1] else 0
         edges.append(max(int(np.searchsorted(total, done + _BLOCK_PAIRS, side="right")), edges[-1] + 1))
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def _greedy(

@@ -83,8 +83,9 @@ def _check_hash(digest: str, expected: str | None, path: str) -> None:
         raise ModuleError("YG224", cause, where=path, fix="name the file the run was made with")
 
 
-def _execute(path: str, data: bytes, digest: str) -> ModuleType:
-    name = f"_yolograft_user_{digest[:24]}"
+def _execute(path: str, data: bytes) -> ModuleType:
+    # The path belongs to the name: a copy elsewhere has its own ``__file__`` and its own error lines.
+    name = f"_yolograft_user_{sha256(path.encode() + data).hexdigest()[:24]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path, loader=_HashedSource(path, data))
@@ -140,7 +141,7 @@ def load_user_class(path: str | Path, class_name: str, *, expected_sha256: str |
         raise ModuleError("YG220", cause, where=given, fix="give the path of a .py file") from error
     digest = sha256(data).hexdigest()
     _check_hash(digest, expected_sha256, given)
-    cls = _pick(_execute(str(file.resolve()), data, digest), class_name, given)
+    cls = _pick(_execute(str(file.resolve()), data), class_name, given)
     return UserClass(cls, class_name, given, importlib.util.decode_source(data), digest)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from yolograft.study.notation import decimal, interval, signed
 from yolograft.study.reading import Arm, class_names, class_values, mean_and_sd
 from yolograft.study.svg import (
+    BOLD,
     Scale,
     dot,
     figure,
@@ -19,9 +20,9 @@ from yolograft.study.svg import (
     text_width,
     tick_places,
 )
-from yolograft.study.wording import Wording
+from yolograft.study.wording import Wording, split_verdict
 
-WIDTH = 620.0
+WIDTH = 540.0
 ROW = 46.0
 MAX_CLASSES = 40
 FAINT, MUTED = 0.14, 0.68
@@ -38,7 +39,7 @@ def interval_chart(arms: Sequence[Arm], *, margin: float | None, words: Wording)
     known = [arm.difference for arm in grafts if arm.difference]
     ends = [v for d in known for v in (d.delta, d.low, d.high) if v is not None]
     band = abs(margin or 0.0)
-    left, right = label_room(grafts), WIDTH - 158
+    left, right = label_room(grafts), WIDTH - 182
     top, bottom = 26.0, 26.0 + ROW * len(grafts)
     scale = Scale(*padded([0.0, band, -band, *ends]), left, right)
     parts = []
@@ -53,7 +54,7 @@ def interval_chart(arms: Sequence[Arm], *, margin: float | None, words: Wording)
     parts.append(text(scale.at(0) + 8, top - 10, better, size=11, fill_opacity=MUTED))
     for i, arm in enumerate(grafts):
         parts.append(_interval_row(arm, scale, top + ROW * (i + 0.5), left, words))
-    return figure(WIDTH, bottom + 44, *parts, label=words("intervals"))
+    return figure(WIDTH, bottom + 44, *parts, label=words("difference_axis"))
 
 
 def _interval_row(arm: Arm, scale: Scale, y: float, left: float, words: Wording) -> str:
@@ -74,7 +75,7 @@ def _interval_row(arm: Arm, scale: Scale, y: float, left: float, words: Wording)
         parts.append(dot(x, y, 5, fill="none", stroke=arm.colour, stroke_width=2))
     shown = f"{signed(found.delta)} {ends or '(' + words('no_interval') + ')'}"
     parts.append(text(beside, y - 1, shown, font_weight=600))
-    verdict = words.verdict(found.verdict) or words("no_verdict")
+    verdict = words.verdict(split_verdict(found.verdict)[0]) or words("no_verdict")
     parts.append(text(beside, y + 14, fit(verdict, WIDTH - beside, 11), size=11, fill_opacity=MUTED))
     return "".join(parts)
 
@@ -140,7 +141,7 @@ def class_chart(arms: Sequence[Arm], *, words: Wording) -> str:
     found = [(mean, sd or 0.0) for _, _, (mean, sd) in cells if mean is not None]
     if not found:
         return ""
-    left = min(max(text_width(n, 13) for n, _ in names) + 70, 260.0)
+    left = min(max(text_width(n, 13) for n, _ in names) * BOLD + 80, 260.0)
     low, high = padded([v for mean, sd in found for v in (mean - sd, mean + sd)], least=10)
     scale = Scale(max(low, 0.0), min(high, 100.0), left, WIDTH - 60)
     key, key_height = legend(arms, WIDTH)
@@ -153,7 +154,7 @@ def class_chart(arms: Sequence[Arm], *, words: Wording) -> str:
         if i:
             parts.append(line(0, y, WIDTH, y, stroke_opacity=FAINT))
         tail = f"n = {count:,}" if count is not None else ""
-        parts.append(text(0, y + pitch / 2 + 4, fit(name, left - 72, 13), size=13, font_weight=600))
+        parts.append(text(0, y + pitch / 2 + 4, fit(name, (left - 78) / BOLD, 13), size=13, font_weight=600))
         parts.append(text(left - 14, y + pitch / 2 + 4, tail, size=11, text_anchor="end", fill_opacity=MUTED))
         for j, arm in enumerate(arms):
             mean, sd = mean_and_sd(class_values(arm, name))
@@ -215,13 +216,13 @@ def _cost_bar(arm: Arm, key: str, unit: float, places: int, scale: Scale, y: flo
 
 
 def label_room(arms: Sequence[Arm]) -> float:
-    """Width that row labels need, at most 190 units."""
-    return min(max((text_width(arm.label, 13) for arm in arms), default=0.0) + 34, 190.0)
+    """Width that row labels need, at most 170 units."""
+    return min(max((text_width(arm.label, 13) for arm in arms), default=0.0) * BOLD + 34, 170.0)
 
 
 def row_label(arm: Arm, left: float, y: float) -> str:
     """Colour mark and label of an arm's row; the whole label shows on hover."""
-    shown = text(18, y + 4.5, fit(arm.label, left - 32, 13), size=13, font_weight=600)
+    shown = text(18, y + 4.5, fit(arm.label, (left - 30) / BOLD, 13), size=13, font_weight=600)
     return rect(0, y - 5, 10, 10, rx=2, fill=arm.colour) + shown
 
 

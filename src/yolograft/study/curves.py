@@ -8,7 +8,7 @@ from typing import NamedTuple
 from yolograft.study.charts import FAINT, MUTED
 from yolograft.study.notation import decimal
 from yolograft.study.reading import Arm, Run
-from yolograft.study.svg import Scale, figure, fit, line, spread, tag, text, text_width, tick_places
+from yolograft.study.svg import BOLD, Scale, figure, fit, line, spread, tag, text, text_width, tick_places
 from yolograft.study.wording import Wording
 
 WIDTH, HEIGHT = 520.0, 320.0
@@ -30,7 +30,7 @@ def curve_chart(arms: Sequence[Arm], metric: str, *, words: Wording) -> str:
     if not values or not epochs:
         return ""
     log = metric == "loss" and min(values) > 0 and max(values) / min(values) > 8
-    right = WIDTH - min(max(text_width(arm.label, 12) for arm in arms) + 14, 150.0)
+    right = WIDTH - min(max(text_width(arm.label, 12) for arm in arms) * BOLD + 14, 150.0)
     x = Scale(min(epochs), max(max(epochs), min(epochs) + 1), LEFT, right)
     y = Scale(*_bounds(values, log), HEIGHT - BOTTOM, TOP, log=log)
     frame = _Frame(x, y)
@@ -45,7 +45,7 @@ def curve_chart(arms: Sequence[Arm], metric: str, *, words: Wording) -> str:
             ends.append((arm, frame.y.at(mean[-1][1])))
     places = spread([y for _, y in ends], 15, low=TOP, high=HEIGHT - BOTTOM)
     for (arm, _), place in zip(ends, places, strict=True):
-        shown = fit(arm.label, WIDTH - right - 10, 12)
+        shown = fit(arm.label, (WIDTH - right - 8) / BOLD, 12)
         parts.append(text(right + 8, place + 4, shown, fill=arm.colour, font_weight=600))
     return figure(WIDTH, HEIGHT, *parts, label=title)
 

@@ -22,7 +22,7 @@ PANELS_PER_ROW = 4
 PANEL, GAP, TITLE = 262.0, 12.0, 40.0
 MAX_PANEL_HEIGHT = 340.0
 JPEG_SIDES = (360, 720)  # shortest and longest the embedded picture's longer side may be
-CROWDED = 12  # panels with more boxes carry no text: colours and the key tell the classes
+CROWDED = 10  # panels with more boxes carry no text: colours and the key tell the classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +170,17 @@ def _box(mark: _Mark, scale: float) -> str:
     dash = {"false": "5 3", "missed": "1.5 3"}.get(mark.style)
     colour = "#FFFFFF" if mark.style == "missed" else _class_colour(mark.label)
     # The dark line underneath keeps a bright box visible on a bright picture.
-    under = rect(x1, y1, x2 - x1, y2 - y1, fill="none", stroke="#000000", stroke_opacity=0.5, stroke_width=3)
-    over = {"fill": "none", "stroke": colour, "stroke_width": 1.6, "stroke_dasharray": dash}
+    under = rect(
+        x1, y1, x2 - x1, y2 - y1, fill="none", stroke="#000000", stroke_opacity=0.4, stroke_width=2.6
+    )
+    over = {"fill": "none", "stroke": colour, "stroke_width": 1.3, "stroke_dasharray": dash}
     return under + rect(x1, y1, x2 - x1, y2 - y1, **over)
 
 
 def _caption(mark: _Mark, scale: float, size: tuple[float, float], names: Sequence[str]) -> str:
     x1, y1 = float(mark.box[0]) * scale, float(mark.box[1]) * scale
     shown = _name(names, mark.label) + ("" if mark.score is None else f" {mark.score:.2f}")
-    x = min(max(x1, 2.0), max(size[0] - text_width(shown, 10) - 2, 2.0))
+    x = min(max(x1, 2.0), max(size[0] - 1.15 * text_width(shown, 10) - 2, 2.0))
     y = y1 - 4 if y1 >= 14 else y1 + 12
     halo = {"stroke": "#000000", "stroke_width": 2.6, "stroke_opacity": 0.75, "paint_order": "stroke"}
     colour = _class_colour(mark.label)

@@ -57,6 +57,7 @@ def is_plumbing(layer: Layer) -> bool:
 
 def lay_out(layers: Sequence[Layer]) -> Layout:
     """The grid of a network whose layers come in an order in which inputs precede their readers."""
+    layers = list({layer.name: layer for layer in reversed(layers)}.values())[::-1]  # names are unique
     folded = _visible_inputs(layers)
     shown = [layer for layer in layers if layer.name in folded]
     owner = _owners(shown, folded)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from yolograft.study.placement import GROUPS, Cell, Layout, lay_out
 from yolograft.study.reading import Layer
-from yolograft.study.svg import esc, figure, fit, on_colour, rect, tag, text
+from yolograft.study.svg import BOLD, esc, figure, fit, on_colour, rect, tag, text
 from yolograft.study.wording import Wording
 
 BOX_WIDTH, BOX_HEIGHT, GRAFT_HEIGHT = 122.0, 42.0, 24.0
@@ -108,7 +108,7 @@ def _cell(cell: Cell, box: _Box, colour: str) -> str:
     for i, graft in enumerate(cell.grafts):
         parts.append(_graft(graft, box, box.y + host + GRAFT_HEIGHT * i, colour, i + 1 == len(cell.grafts)))
     y = box.y + host / 2
-    shown = fit(top, box.width - 10, 12.5)
+    shown = fit(top, (box.width - 8) / BOLD, 12.5)
     parts.append(text(middle, y - 2, shown, size=12.5, font_weight=600, text_anchor="middle", fill=ink))
     shown = fit(second, box.width - 8, 11)
     opacity = 0.9 if layer.new else MUTED
@@ -120,7 +120,7 @@ def _graft(layer: Layer, box: _Box, y: float, colour: str, last: bool) -> str:
     right, base, r = box.x + box.width, y + GRAFT_HEIGHT, 6 if last else 0
     path = f"M{box.x:.2f},{y:.2f}H{right:.2f}V{base - r:.2f}q0,{r} -{r},{r}H{box.x + r:.2f}q-{r},0 -{r},-{r}Z"
     shape = tag("path", d=path, fill=colour, stroke="currentColor", stroke_opacity=0.55)
-    shown = fit(f"+ {_module_name(layer)}", box.width - 10, 12)
+    shown = fit(f"+ {_module_name(layer)}", (box.width - 8) / BOLD, 12)
     label = text(
         box.x + box.width / 2,
         y + 16,
@@ -216,8 +216,8 @@ def _arrow(points: list[Point]) -> str:
     path.append(f"L{tail[0]:.2f},{tail[1]:.2f}")
     head = f"M{x1:.2f},{y1:.2f}L{tail[0] - 4 * dy:.2f},{tail[1] + 4 * dx:.2f}"
     head += f"L{tail[0] + 4 * dy:.2f},{tail[1] - 4 * dx:.2f}Z"
-    stroke = tag("path", d="".join(path), fill="none", stroke="currentColor", stroke_width=1.2)
-    return tag("g", stroke, tag("path", d=head), opacity=0.75)
+    stroke = tag("path", d="".join(path), fill="none", stroke="currentColor", stroke_width=1.1)
+    return tag("g", stroke, tag("path", d=head))
 
 
 def _corner(before: Point, corner: Point, after: Point) -> str:

@@ -115,8 +115,9 @@ def rows(value: object) -> list[Any]:
 
 
 def words_of(value: object) -> str:
-    """`value` as one line of text; None is empty."""
-    return "" if value is None else " ".join(str(value).split())
+    """`value` as one line of text; None and floats that are not finite are empty."""
+    unknown = value is None or (isinstance(value, float) and not math.isfinite(value))
+    return "" if unknown else " ".join(str(value).split())
 
 
 def read_arms(results: Mapping[str, Any]) -> tuple[Arm, ...]:

@@ -20,7 +20,7 @@ from yolograft.study.notation import interval, percent, signed
 from yolograft.study.placement_figure import placement_figure
 from yolograft.study.reading import Arm, class_names, number, read_arms, rows, table, whole, words_of
 from yolograft.study.svg import esc
-from yolograft.study.wording import Wording
+from yolograft.study.wording import Wording, split_verdict
 
 __all__ = ["Sample", "render_report", "write_report"]
 
@@ -127,8 +127,7 @@ def _card(arm: Arm, words: Wording) -> str:
     verdict = found.verdict if found else ""
     sign = next((mark for word, mark in SIGNS.items() if verdict.startswith(word)), "○")
     # The word is large, what qualifies it (a condition, a number of seeds) stands under it.
-    word, bracket, rest = verdict.partition(" (") if "(" in verdict else verdict.partition(", ")
-    qualifier = (bracket.strip(" ,") + rest) if rest else ""
+    word, qualifier = split_verdict(verdict)
     lines = [
         f'<p class="arm"><i class="swatch" style="background:{arm.colour}"></i>{esc(arm.label)}</p>',
         f'<p class="verdict"><span aria-hidden="true">{sign}</span> '
@@ -140,11 +139,10 @@ def _card(arm: Arm, words: Wording) -> str:
         ends = interval(found.low, found.high)
         about = words("interval", level=percent(found.level)) if ends else words("no_interval")
         about += f", df {found.df:.3g}" if ends and found.df is not None else ""
-        lines.append(
-            f'<p class="delta"><b>{signed(found.delta)} AP</b> {ends} <span class="muted">{esc(about)}</span></p>'
-        )
+        about = f'<span class="muted">{esc(about)}</span>'
+        lines.append(f'<p class="delta"><b>{signed(found.delta)} AP</b> {ends} {about}</p>')
     if found and found.sentence:
-        lines.append(f"<p>{esc(found.sentence)}</p>")
+        lines.append(f"<p>{esc(found.sentence.replace('->', '→'))}</p>")  # '->' may break in two
     if found and found.known:
         lines.append(f'<p class="muted">{esc(words("known"))}: {esc(found.known)}</p>')
     if arm.expression and arm.expression != arm.label:
@@ -181,20 +179,21 @@ def _result_figures(results: Mapping[str, Any], arms: Sequence[Arm], words: Word
     return f'<div class="pair">{pair}</div>' if pair else ""
 
 
-def _device(results: Mapping[str, Any]) -> str:
+def _device(results: Mapping[str, Any], words: Wording) -> str:
     budget = table(results.get("budget"))
     threads = words_of(budget.get("threads"))
-    parts = [words_of(budget.get("device")), f"{threads} threads" if threads else ""]
+    parts = [words_of(budget.get("device")), words("threads", count=threads) if threads else ""]
     return ", ".join(part for part in [*parts, words_of(budget.get("precision"))] if part) or "?"
 
 
 def _results(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
     if not arms:
         return ""
-    caption = words("results_caption", imgsz=tables.image_size(results) or "?", device=_device(results))
-    parts = [
-        f'<div class="scroll">{tables.result_table(arms, words=words)}</div><p class="caption">{esc(caption)}</p>'
-    ]
+    caption = words(
+        "results_caption", imgsz=tables.image_size(results) or "?", device=_device(results, words)
+    )
+    results_table = f'<div class="scroll">{tables.result_table(arms, words=words)}</div>'
+    parts = [results_table, f'<p class="caption">{esc(caption)}</p>']
     seeds = tables.seed_table(arms, words=words)
     if seeds:
         note = esc(words("seed_table_caption"))
@@ -232,7 +231,9 @@ def _classes(arms: Sequence[Arm], words: Wording) -> str:
 
 
 def _cost(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
-    return _figure(charts.cost_chart(arms, words=words), words("cost_caption", device=_device(results)))
+    return _figure(
+        charts.cost_chart(arms, words=words), words("cost_caption", device=_device(results, words))
+    )
 
 
 def _samples(samples: Sequence[Sample], arms: Sequence[Arm], words: Wording) -> str:

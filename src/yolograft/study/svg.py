@@ -2,7 +2,8 @@
 
 Every function returns a string and touches nothing else. Ink is `currentColor`, so a figure follows a light
 or dark page and still stands alone when it is copied out of the report.
-Palette: Okabe and Ito, "Color Universal Design", 2008 (https://jfly.uni-koeln.de/color/).
+Palette: Okabe and Ito, "Color Universal Design", 2008 (https://jfly.uni-koeln.de/color/);
+its yellow is too light for lines, wine and olive from Paul Tol's "muted" scheme come last instead.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import unicodedata
 from dataclasses import dataclass
 
 BASELINE = "#7A7A7A"
-ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 CLASS_COLOURS = ("#E69F00", "#56B4E9", "#F0E442", "#009E73", "#CC79A7", "#D55E00", "#0072B2")
+BOLD = 1.1  # how much wider bold text is than `text_width` says
 FONT = "system-ui, 'Segoe UI', Helvetica, Arial, 'Noto Sans CJK SC', 'Microsoft YaHei', sans-serif"
 ELLIPSIS = "…"
 
@@ -88,8 +90,8 @@ def rect(x: float, y: float, width: float, height: float, *children: str, **attr
 
 
 def text_width(content: str, size: float) -> float:
-    """Estimated width of `content`: wide East Asian characters count one em, others .56 em."""
-    return size * sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.56 for c in content)
+    """Estimated width of `content`: wide East Asian characters count one em, others .6 em."""
+    return size * sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.6 for c in content)
 
 
 def fit(content: str, width: float, size: float) -> str:

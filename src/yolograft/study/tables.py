@@ -150,7 +150,7 @@ def image_size(results: Mapping[str, Any]) -> str:
     size = table(results.get("budget")).get("imgsz")
     pair = rows(size) or [size]
     known = [whole(side) for side in (pair * 2 if len(pair) == 1 else pair)]
-    return " × ".join(str(side) for side in known) if None not in known else ""
+    return "\u00a0×\u00a0".join(str(side) for side in known) if None not in known else ""
 
 
 def _data_rows(results: Mapping[str, Any], words: Wording) -> list[tuple[str, str]]:

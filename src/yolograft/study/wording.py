@@ -34,11 +34,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "no_graft": ("No grafted arm in these results yet.", "结果中还没有嫁接组。"),
     "known": ("What is known", "已知"),
     "diverged_note": (
-        '{count} of {planned} runs diverged (seed {seeds}); a diverged run blocks "helps".',
-        "{planned} 次训练中有 {count} 次发散（种子 {seeds}）；发散的训练不允许得出“有效”。",
+        "{count} of {planned} runs diverged (seed {seeds}); means are over the runs that ended.",
+        "{planned} 次训练中有 {count} 次发散（种子 {seeds}）；均值只含完成的训练。",
     ),
     # Figures
-    "intervals": ("Difference with interval", "差值与区间"),
+    "intervals": ("Difference with interval, and AP per seed", "差值与区间，各种子的 AP"),
     "intervals_caption": (
         "AP of each arm minus AP of the baseline, with its {level} interval. Evaluated on {scope}.",
         "各组 AP 减去基线 AP 及其 {level} 区间。评估对象：{scope}。",
@@ -93,7 +93,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "loss_axis": ("Training loss", "训练损失"),
     "loss_log_axis": ("Training loss (log scale)", "训练损失（对数坐标）"),
-    "ap_epoch_axis": ("AP on the evaluation split (points)", "评估划分上的 AP(点)"),
+    "ap_epoch_axis": ("AP on the evaluation split (points)", "评估划分上的 AP（点）"),
     "epoch_axis": ("epoch", "轮"),
     "classes": ("AP per class", "各类别 AP"),
     "classes_caption": (
@@ -149,7 +149,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "cost_p50": ("latency p50", "延迟 p50"),
     "cost_seconds": ("train time", "训练时间"),
     "cost_memory": ("peak memory", "峰值内存"),
-    "seed_table_caption": ("AP of every run, in points.", "每次训练的 AP(点)。"),
+    "seed_table_caption": ("AP of every run, in points.", "每次训练的 AP（点）。"),
     # Method
     "how": ("How it was run", "运行方式"),
     "command": ("Command", "命令"),
@@ -171,6 +171,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "batch_field": ("Batch", "批量"),
     "precision_field": ("Training precision", "训练精度"),
     "device_field": ("Device", "设备"),
+    "threads": ("{count} threads", "{count} 线程"),
     "threads_field": ("Threads", "线程数"),
     "margin_field": ("Margin", "阈值"),
     "limits": ("What this does not say", "本报告没有说明的"),
@@ -221,6 +222,12 @@ _VERDICTS_ZH = (
     (r"this evaluation split( only)?", "仅限本评估划分"),
     (r", ", ","),
 )
+
+
+def split_verdict(verdict: str) -> tuple[str, str]:
+    """The verdict word and what qualifies it: `helps, smaller than your margin` -> two parts."""
+    word, _, qualifier = verdict.partition(" (" if " (" in verdict else ", ")
+    return word, qualifier.removesuffix(")")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,200 @@
+"""One arm in training: its network, optimiser, EMA and counters. Nothing in it knows of other arms."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from yolograft import rng
+from yolograft.engine.optim import EMA, build_optimizer, lr_factor, set_learning_rate
+from yolograft.engine.recipe import Recipe
+from yolograft.errors import CheckpointError
+from yolograft.graph.spec import ModelSpec
+from yolograft.models.build import build
+from yolograft.models.codebook import Codebook
+from yolograft.models.detector import Detector
+from yolograft.types import Targets
+
+DONE, RUNNING, DIVERGED = "done", "running", "diverged"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is trained: a label safe as a folder name, a spec, and the user's classes it refers to.
+
+    weights: state dict to start from, keys by layer identity; empty for a fresh start.
+    """
+
+    label: str
+    spec: ModelSpec
+    code: Codebook = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a run is: optimiser steps in all, and per epoch."""
+
+    total_steps: int
+    steps_per_epoch: int
+
+
+class ArmRun:
+    """An arm on its way through a run.
+
+    steps: optimiser steps done. history: one row per finished epoch. status: running, done or diverged;
+    reason says why a diverged arm stopped. seconds: training time, evaluation not counted.
+    """
+
+    def __init__(
+        self, arm: Arm, recipe: Recipe, *, fabric: Fabric, precision: str, seed: int, length: Length
+    ) -> None:
+        self._scaled = precision == "fp16"
+        self.arm, self.recipe, self.fabric, self.seed, self.length = arm, recipe, fabric, seed, length
+        detector = build(arm.spec, seed=seed, code=arm.code)
+        if arm.weights:
+            detector.load_state_dict({**detector.state_dict(), **arm.weights})
+        detector = detector.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.detector: Detector = detector
+        self.ema = EMA(detector, copy.deepcopy(detector), recipe)
+        optimizer = build_optimizer(detector, recipe, arm.spec.num_classes)
+        self._model, self._optimizer = fabric.setup(detector, optimizer)
+        self._peak = recipe.peak_lr(arm.spec.num_classes)
+        self._criterion = detector.family.criterion(
+            box_gain=recipe.box_gain,
+            cls_gain=recipe.cls_gain,
+            dfl_gain=recipe.dfl_gain,
+            small_boxes=recipe.small_boxes,
+        )
+        self.steps, self.seconds = 0, 0.0
+        self.status, self.reason = RUNNING, ""
+        self.history: list[dict[str, Any]] = []
+        self._sums: dict[str, float] = {}
+
+    @property
+    def shadow(self) -> Detector:
+        """The EMA detector, the one results are measured on."""
+        return self.ema.shadow  # type: ignore[return-value]
+
+    def step(self, images: Tensor, targets: Targets, image_ids: tuple[str, ...]) -> None:
+        """One optimiser step on a normalised batch; a non-finite loss or gradient stops the arm before it."""
+        began = time.perf_counter()
+        factor = lr_factor(
+            self.steps,
+            total_steps=self.length.total_steps,
+            steps_per_epoch=self.length.steps_per_epoch,
+            recipe=self.recipe,
+        )
+        set_learning_rate(self._optimizer, self._peak * factor)
+        # Dropout and its kin draw from a seed of their own step, so that no arm disturbs another.
+        torch.manual_seed(rng.seed_of(self.seed, "step", self.steps))
+        self._model.train()
+        losses = self._criterion(self._model(images), targets)
+        extra = self.detector.auxiliary_loss()
+        total = losses.total if extra is None else losses.total + extra
+        if not math.isfinite(total.item()):
+            self._diverge(f"loss {total.item()}", image_ids)
+            return
+        self.fabric.backward(total)
+        norm = self.fabric.clip_gradients(self._model, self._optimizer, max_norm=self.recipe.clip, error_if_nonfinite=False)
+        # A loss scaler expects overflow now and then and skips that update by itself.
+        if norm is not None and not self._scaled and not math.isfinite(norm.item()):
+            self._diverge(f"gradient norm {norm.item()}", image_ids)
+            return
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.ema.update(self.steps)
+        self.steps += 1
+        self._count(losses.parts, total)
+        self.seconds += time.perf_counter() - began
+        if self.steps % self.length.steps_per_epoch == 0:
+            self._close_epoch(self._peak * factor)
+
+    def _diverge(self, what: str, image_ids: tuple[str, ...]) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+        self.status = DIVERGED
+        self.reason = f"{what} at step {self.steps}; batch: {', '.join(image_ids[:4])}" + (
+            f" and {len(image_ids) - 4} more" if len(image_ids) > 4 else ""
+        )
+
+    def _count(self, parts: Mapping[str, Tensor], total: Tensor) -> None:
+        for name, value in (*parts.items(), ("loss", total)):
+            self._sums[name] = self._sums.get(name, 0.0) + value.item()
+
+    def _close_epoch(self, lr: float) -> None:
+        means = {name: value / self.length.steps_per_epoch for name, value in self._sums.items()}
+        self._sums = {}
+        self.history.append({"epoch": self.epochs - 1, "step": self.steps, "lr": lr, **means})
+        if self.steps >= self.length.total_steps:
+            self.status = DONE
+
+    @property
+    def epochs(self) -> int:
+        """Whole epochs done."""
+        return self.steps // self.length.steps_per_epoch
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything a resumed run needs as tensors: weights, EMA, optimiser moments."""
+        out = {f"model.{k}": v for k, v in self.detector.state_dict().items()}
+        out |= {f"ema.{k}": v for k, v in self.shadow.state_dict().items()}
+        for index, state in self._optimizer.state_dict()["state"].items():
+            out |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
+        return out
+
+    def state(self) -> dict[str, Any]:
+        """The counters of the run as JSON."""
+        return {
+            "label": self.arm.label,
+            "seed": self.seed,
+            "steps": self.steps,
+            "status": self.status,
+            "reason": self.reason,
+            "seconds": self.seconds,
+            "history": self.history,
+            "sums": self._sums,
+            "spec": self.arm.spec.to_json(),
+            "spec_sha256": self.arm.spec.digest(),
+            "recipe_sha256": self.recipe.digest(),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Continue from what `tensors` and `state` gave.
+
+        Raises:
+            CheckpointError: another spec, recipe or seed wrote it (YG404).
+        """
+        for key, mine in (
+            ("spec_sha256", self.arm.spec.digest()),
+            ("recipe_sha256", self.recipe.digest()),
+            ("seed", self.seed),
+        ):
+            if state.get(key) != mine:
+                raise CheckpointError("YG404", f"the checkpoint of arm '{self.arm.label}' has another {key}")
+        part = _by_prefix(tensors)
+        self.detector.load_state_dict(part["model"])
+        self.shadow.load_state_dict(part["ema"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in part.get("optimizer", {}).items():
+            index, _, name = key.partition(".")
+            moments.setdefault(int(index), {})[name] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
+        self.status, self.reason = state["status"], state["reason"]
+        self.history, self._sums = list(state["history"]), dict(state["sums"])
+
+
+def _by_prefix(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    out: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        prefix, _, rest = key.partition(".")
+        out.setdefault(prefix, {})[rest] = value
+    return out

@@ -1,0 +1,187 @@
+"""The lockstep trainer: any number of arms on one stream of batches, each batch made once.
+
+An arm's result depends on its own spec, recipe, seed and the batches; the other arms leave no trace.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from lightning_fabric import Fabric
+
+from yolograft.data.loader import Batch, TrainStream
+from yolograft.engine import checkpoint
+from yolograft.engine.arm import RUNNING, Arm, ArmRun, Length
+from yolograft.engine.device import open_fabric, resolve_precision
+from yolograft.engine.interrupt import Interrupts
+from yolograft.engine.memory import arms_per_group, keep_freed_memory
+from yolograft.engine.recipe import Recipe
+from yolograft.models.build import inspect_spec
+from yolograft.models.detector import Detector
+from yolograft.types import Targets
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may differ between machines without changing the experiment.
+
+    device: ``cpu``, ``0`` or ``0,1``. checkpoint_seconds: least time between checkpoints, which are
+    written at epoch ends. group: most arms held in memory at once; None works it out.
+    """
+
+    device: str = "cpu"
+    checkpoint_seconds: float = 30.0
+    group: int | None = None
+
+
+class Progress(Protocol):
+    """Hears what happens; every method may ignore it."""
+
+    def group(self, labels: Sequence[str], *, start: int, steps: int) -> None:
+        """A group of arms begins at ``start`` of ``steps``."""
+
+    def step(self, runs: Sequence[ArmRun], batch: int) -> None:
+        """All arms have taken a step."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
+
+Curve = Callable[[Detector], dict[str, float]]
+
+
+def train(
+    arms: Sequence[Arm],
+    stream: TrainStream,
+    recipe: Recipe,
+    *,
+    seed: int,
+    folders: Sequence[Path],
+    settings: Settings,
+    progress: Progress,
+    curve: Curve | None = None,
+) -> list[ArmRun]:
+    """Train all arms of one seed, resuming whatever their folders hold.
+
+    Args:
+        stream: the batches; all arms see the same ones in the same order.
+        folders: one per arm, for its checkpoints.
+        curve: measures the EMA detector at the recipe's evaluation epochs.
+
+    Returns:
+        the runs, done or diverged.
+
+    Raises:
+        Interrupted: a signal asked to stop; everything is saved first.
+    """
+    keep_freed_memory()
+    length = Length(stream.steps_per_epoch * recipe.epochs, stream.steps_per_epoch)
+    precision = resolve_precision(recipe, settings.device)
+    size = settings.group or _group_size(arms, recipe, settings.device)
+    finished: list[ArmRun] = []
+    with Interrupts() as interrupts:
+        for first in range(0, len(arms), size):
+            chosen = slice(first, first + size)
+            # One Fabric an arm: its loss scaler belongs to that arm alone.
+            runs = [
+                ArmRun(
+                    arm,
+                    recipe,
+                    fabric=open_fabric(settings.device, precision),
+                    precision=precision,
+                    seed=seed,
+                    length=length,
+                )
+                for arm in arms[chosen]
+            ]
+            places = list(folders[chosen])
+            _resume(runs, places, progress)
+            _run_group(runs, places, stream, settings, progress, curve, interrupts)
+            finished += runs
+    return finished
+
+
+def _group_size(arms: Sequence[Arm], recipe: Recipe, device: str) -> int:
+    where = torch.device("cpu") if device == "cpu" else torch.device("cuda", int(device.split(",")[0]))
+    params = [sum(f.params for f in inspect_spec(arm.spec, code=arm.code)) for arm in arms]
+    return arms_per_group(params, recipe.batch, recipe.imgsz[0] * recipe.imgsz[1], where)
+
+
+def _resume(runs: Sequence[ArmRun], folders: Sequence[Path], progress: Progress) -> None:
+    for run, folder in zip(runs, folders, strict=True):
+        found = checkpoint.newest_checkpoint(folder)
+        if found is not None:
+            run.restore(*found)
+            progress.note(f"{run.arm.label}: resumed after step {run.steps}")
+
+
+def _run_group(
+    runs: Sequence[ArmRun],
+    folders: Sequence[Path],
+    stream: TrainStream,
+    settings: Settings,
+    progress: Progress,
+    curve: Curve | None,
+    interrupts: Interrupts,
+) -> None:
+    active = [run for run in runs if run.status == RUNNING]
+    if not active:
+        return
+    start = min(run.steps for run in active)
+    progress.group([run.arm.label for run in runs], start=start, steps=active[0].length.total_steps)
+    saved_at = time.monotonic()
+    for position, batch in _batches(stream, start, active[0].fabric):
+        images, targets = _to_device(batch, active[0])
+        for run in active:
+            # After a crash an arm may be ahead of the others; it waits for them.
+            if run.status == RUNNING and run.steps == position:
+                run.step(images, targets, batch.image_ids)
+        closed = [r for r in active if r.steps == position + 1 and r.steps % stream.steps_per_epoch == 0]
+        _measure(closed, curve)
+        progress.step(runs, stream.batch_size)
+        over = all(run.status != RUNNING for run in active)
+        due = bool(closed) and time.monotonic() - saved_at >= settings.checkpoint_seconds
+        if due or over or interrupts.pending:
+            for run, folder in zip(runs, folders, strict=True):
+                _save(run, folder)
+            saved_at = time.monotonic()
+        interrupts.raise_if_pending()
+        if over:
+            break
+
+
+def _batches(stream: TrainStream, start: int, fabric: Fabric) -> Iterator[tuple[int, Batch]]:
+    epoch, step = divmod(start, stream.steps_per_epoch)
+    rank, world = fabric.global_rank, fabric.world_size
+    for e, s, batch in stream.iterate(start_epoch=epoch, start_step=step, rank=rank, world=world):
+        yield e * stream.steps_per_epoch + s, batch
+
+
+def _to_device(batch: Batch, run: ArmRun) -> tuple[torch.Tensor, Targets]:
+    device = run.fabric.device
+    images = run.detector.normalise(batch.images.to(device, non_blocking=True))
+    boxes, labels, image, size = batch.targets
+    return images, Targets(boxes.to(device), labels.to(device), image.to(device), size)
+
+
+def _measure(runs: Sequence[ArmRun], curve: Curve | None) -> None:
+    for run in runs:
+        row = run.history[-1]
+        if curve is not None and row["epoch"] in run.recipe.eval_epochs():
+            row |= curve(run.shadow)
+
+
+def _save(run: ArmRun, folder: Path) -> None:
+    if not run.fabric.is_global_zero:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    target = checkpoint.step_folder(folder, run.steps)
+    if run.status == RUNNING and target.exists():
+        return
+    checkpoint.write_checkpoint(target, run.tensors(), run.state())
+    checkpoint.drop_old_checkpoints(folder, keep=2)
