@@ -28,6 +28,7 @@ def make_record(tmp_path: Path) -> MakeRecord:
     ) -> ImageRecord:
         coarse = stream("test image", name).integers(0, 256, (6, 6, 3)).astype(np.uint8)
         image = cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
+        image[::3, ::2] //= 2
         path = tmp_path / f"{name}.png"
         path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
         xyxy = np.array(boxes, np.float64).reshape(-1, 4)

@@ -148,6 +148,12 @@ def test_shares_of_a_mosaic_without_scaling() -> None:
     np.testing.assert_array_equal(placed.boxes, expected)
     assert [int(out[y, x, 0]) for y, x in ((0, 0), (0, 59), (39, 0), (39, 59))] == [10, 20, 30, 40]
     assert placed.full_area.tolist() == [2400.0] * 4
+    warped = np.empty_like(out)
+    matrix = np.array([[1.0, 0, -30], [0, 1, -20]])
+    same = place_by_warp(tiles, canvas=(80, 120), matrix=matrix, out=warped)
+    np.testing.assert_array_equal(warped, out)
+    np.testing.assert_array_equal(same.boxes, placed.boxes)
+    np.testing.assert_array_equal(same.full_area, placed.full_area)
 
 
 def test_boxes_not_worth_learning_are_left_out() -> None:

@@ -7,6 +7,7 @@ tools people compare with, adds normalisation and some pooling layers; see ``EXT
 
 from __future__ import annotations
 
+import copy
 import contextlib
 import sys
 import time
@@ -124,6 +125,32 @@ def latency(detector: Measurable, imgsz: ImageSize, *, runs: int, warmup: int) -
         precision=_precision_name(image),
         threads=torch.get_num_threads(),
     )
+
+
+def training_memory_mb(detector: Measurable, imgsz: ImageSize, *, batch: int) -> float:
+    """Memory one arm needs in training, counted, in MiB.
+
+    Weights, gradients, two optimiser moments and the EMA (5 x 4 bytes a parameter) plus every distinct map
+    kept for the backward pass of one image, fp32, times ``batch``. Counted on the graph rather than read
+    off the process, because arms in lockstep share one process. Model state is left untouched.
+    """
+    twin = copy.deepcopy(detector)
+    for module in twin.modules():
+        module.training = True
+    own = {p.untyped_storage().data_ptr() for p in twin.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        raw = twin(_zeros(detector, imgsz))
+    del raw
+    weights = 20 * sum(p.numel() for p in detector.parameters())
+    return (weights + batch * sum(kept.values())) / 2**20
 
 
 def peak_memory_mb(device: torch.device | None = None) -> float | None:

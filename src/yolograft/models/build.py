@@ -148,8 +148,18 @@ def inspect_spec(spec: ModelSpec, *, code: Codebook | None = None) -> tuple[Laye
         ModuleError: a layer breaks its promise of channels or stride (YG207), cannot be built, or fails
             on a forward pass (YG208).
     """
+    return sketch(spec, code=code).facts
+
+
+def sketch(spec: ModelSpec, *, code: Codebook | None = None) -> Detector:
+    """The detector on the meta device: shapes and counts without memory or arithmetic.
+
+    Raises:
+        ModuleError: as `inspect_spec`.
+    """
     with torch.device("meta"):
-        return _assemble(spec, code or {}, seed=None)[1]
+        modules, facts = _assemble(spec, code or {}, seed=None)
+    return Detector(spec, modules, FAMILIES[spec.family], facts)
 
 
 def build(spec: ModelSpec, *, seed: int = 0, code: Codebook | None = None) -> Detector:

@@ -1,0 +1,53 @@
+"""What verbs print: plain lines, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from yolograft.models.build import LayerFacts
+
+
+def say(text: str) -> None:
+    """One line for people, no markup read."""
+    Console(soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document and nothing else."""
+    Console(soft_wrap=True, highlight=False).print(
+        json.dumps(data, ensure_ascii=False, indent=1), markup=False
+    )
+
+
+def plain_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table; numbers are right-aligned."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, head in enumerate(heads):
+        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        table.add_column(head, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    Console(highlight=False).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def layer_table(facts: Sequence[LayerFacts]) -> None:
+    """The layers of a network in order; grafted ones marked with +."""
+    rows = [
+        ("+" if "+" in f.name else "", f.name, f.module, ", ".join(f.inputs), f.out_channels, f.stride, f.params)
+        for f in facts
+    ]
+    plain_table(("", "layer", "module", "reads", "channels", "stride", "parameters"), rows)

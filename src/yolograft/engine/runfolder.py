@@ -1,0 +1,92 @@
+"""Run folders: one writer, never overwritten.
+
+    RUN/manifest.json            what was planned, written before the first step
+    RUN/code/                    source text of the user's own classes (kept, never run from here)
+    RUN/arms/LABEL/seed-K/       checkpoints/ while running; then model/, detections.npz, matches.npz, scores.json
+    RUN/results.json, report.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from yolograft.errors import CheckpointError, MachineError
+
+LOCK = "lock.json"
+
+
+def new_run_folder(base: Path, name: str) -> Path:
+    """Create BASE/NAME-001 or the next free number.
+
+    Raises:
+        MachineError: the folder cannot be made (YG702).
+    """
+    number = 1
+    while True:
+        folder = base / f"{name}-{number:03d}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise MachineError("YG702", f"cannot make a run folder: {error.strerror}", where=str(folder)) from error
+
+
+def arm_folder(run: Path, label: str, seed: int) -> Path:
+    """Where one arm keeps one seed's run."""
+    return run / "arms" / label / f"seed-{seed}"
+
+
+@contextmanager
+def sole_writer(run: Path) -> Iterator[None]:
+    """Hold the run folder; a lock left by a dead process of this machine is taken over.
+
+    Raises:
+        CheckpointError: another live process writes here (YG406).
+    """
+    lock = run / LOCK
+    owner = {"pid": os.getpid(), "host": socket.gethostname()}
+    while True:
+        try:
+            with lock.open("x", encoding="utf-8") as file:
+                json.dump(owner, file)
+            break
+        except FileExistsError:
+            _remove_if_dead(lock, owner["host"])
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _remove_if_dead(lock: Path, host: object) -> None:
+    try:
+        held = json.loads(lock.read_text(encoding="utf-8"))
+        pid, where = int(held["pid"]), held["host"]
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError):
+        pid, where = 0, host  # torn by a crash while it was written
+    if where != host or (pid and _alive(pid)):
+        raise CheckpointError(
+            "YG406", f"process {pid} on {where} is writing this run", where=str(lock.parent), fix="wait, or stop it"
+        )
+    lock.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

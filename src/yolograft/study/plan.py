@@ -1,0 +1,183 @@
+"""What a study is, written down before its first step: the manifest.
+
+Everything that shapes the outcome is in it; a run, a resumed run and a report read nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yolograft.data.records import Dataset
+from yolograft.data.source import open_dataset
+from yolograft.engine.checkpoint import read_json, write_json
+from yolograft.engine.device import environment, resolve_precision
+from yolograft.engine.recipe import Recipe
+from yolograft.engine.runfolder import new_run_folder
+from yolograft.errors import CheckpointError, DataError, StudyError
+from yolograft.graph.expr import GraftSpec
+from yolograft.graph.graft import graft
+from yolograft.graph.spec import ModelSpec
+from yolograft.models.build import inspect_spec, model_spec
+from yolograft.models.codebook import Codebook
+from yolograft.study.stats import minimum_detectable
+
+SCHEMA = 1
+BASELINE = "baseline"
+MANIFEST = "manifest.json"
+# Run-to-run sd of AP on small sets trained from scratch, used until a study has its own.
+ASSUMED_SD = 2.4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the user asked for.
+
+    kind: ``compare`` or ``train``. data: folder or ``shapes``. grafts: one per arm. baseline: whether the
+    ungrafted detector is an arm of its own. margin: smallest difference that matters, AP points.
+    """
+
+    kind: str
+    model: str
+    data: str
+    grafts: tuple[GraftSpec, ...]
+    seeds: tuple[int, ...]
+    recipe: Recipe
+    baseline: bool = True
+    margin: float = 0.5
+    device: str = "cpu"
+    command: str = ""
+
+
+def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
+    """Check everything, make a run folder and write the manifest.
+
+    Raises:
+        YolograftError: data, model, graft or folder is wrong; nothing has been trained then.
+    """
+    dataset = open_dataset(plan.data)
+    train, held_out = dataset.split("train"), eval_split(dataset)
+    spec = model_spec(plan.model, num_classes=len(dataset.names))
+    arms = [_arm(BASELINE, "", spec, code)] if plan.baseline else []
+    for item in plan.grafts:
+        arms.append(_arm(item.label, item.text(), graft(spec, item), code))
+    labels = [arm["label"] for arm in arms]
+    if len(set(labels)) != len(labels):
+        raise StudyError("YG603", f"two arms share a label: {', '.join(labels)}", fix='give one a name: "mine=se@neck.p3"')
+    precision = resolve_precision(plan.recipe, plan.device)
+    manifest = {
+        "schema": SCHEMA,
+        "kind": plan.kind,
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "command": plan.command,
+        "model": plan.model,
+        "family": spec.family,
+        "data": {
+            "path": plan.data if plan.data == "shapes" else str(Path(plan.data).resolve()),
+            "name": dataset.root.name if plan.data != "shapes" else "shapes",
+            "format": dataset.format,
+            "names": list(dataset.names),
+            "train": _split_facts(dataset, "train", train),
+            "eval": _split_facts(dataset, held_out, dataset.split(held_out)),
+        },
+        "arms": arms,
+        "code": {ref: {"sha256": user.sha256, "source": user.source} for ref, user in code.items()},
+        "seeds": list(plan.seeds),
+        "looks": [len(plan.seeds)],
+        "margin": plan.margin,
+        "recipe": plan.recipe.to_json(),
+        "recipe_sha256": plan.recipe.digest(),
+        "device": plan.device,
+        "environment": environment(plan.device, precision),
+        "sees": sees_line(len(plan.seeds), arms=max(len(plan.grafts), 1)),
+    }
+    run = new_run_folder(base, name)
+    write_json(run / MANIFEST, manifest)
+    _keep_sources(run, code)
+    return run
+
+
+def read_manifest(run: Path) -> dict[str, Any]:
+    """The manifest of a run folder.
+
+    Raises:
+        CheckpointError: there is none, or a newer version wrote it (YG401, YG403).
+    """
+    manifest = read_json(run / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        raise CheckpointError("YG403", "this manifest is of another version", where=str(run / MANIFEST))
+    return manifest
+
+
+def eval_split(dataset: Dataset) -> str:
+    """The split results are measured on: val (or valid), else test.
+
+    Raises:
+        DataError: the dataset has neither (YG305).
+    """
+    for name in ("val", "valid", "validation", "test"):
+        if name in dataset.splits:
+            return name
+    raise DataError("YG305", "no val, valid or test split to measure on", where=str(dataset.root))
+
+
+def sees_line(seeds: int, *, arms: int, sd: float = ASSUMED_SD) -> str:
+    """One line: which true difference this budget finds four times out of five."""
+    smallest = minimum_detectable(sd, seeds, arms=arms)
+    if not math.isfinite(smallest):
+        return f"{seeds} seed(s) cannot carry a verdict: three per arm is the least"
+    return (
+        f"{seeds} seeds per arm find a true difference of {smallest:.1f} AP four times out of five, "
+        f"if runs differ by an sd of {sd:g} AP (small sets, from scratch)"
+    )
+
+
+def _arm(label: str, expression: str, spec: ModelSpec, code: Codebook) -> dict[str, Any]:
+    facts = inspect_spec(spec, code=code)
+    return {
+        "label": label,
+        "expression": expression,
+        "baseline": not expression,
+        "spec": spec.to_json(),
+        "spec_sha256": spec.digest(),
+        "layers": [
+            {
+                "name": f.name,
+                "module": f.module,
+                "inputs": list(f.inputs),
+                "out_channels": f.out_channels,
+                "stride": f.stride,
+                "params": f.params,
+                "new": "+" in f.name or bool(spec.layer(f.name).inside),
+            }
+            for f in facts
+        ],
+        "notes": [f.note for f in facts if f.note],
+    }
+
+
+def _split_facts(dataset: Dataset, name: str, records: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "split": name,
+        "images": len(records),
+        "boxes": sum(len(record.boxes) for record in records),
+        "fingerprint": dataset.fingerprint(name),
+    }
+
+
+def _keep_sources(run: Path, code: Codebook) -> None:
+    """The text of the user's own classes, for the record; it is never run from here."""
+    for ref, user in code.items():
+        folder = run / "code"
+        folder.mkdir(exist_ok=True)
+        name = Path(ref.rpartition("::")[0]).name
+        (folder / f"{user.sha256[:12]}-{name}.txt").write_text(user.source, encoding="utf-8")
+
+
+def code_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Reference -> SHA-256 of every class of the user's own in the study."""
+    return {ref: item["sha256"] for ref, item in manifest["code"].items()}

@@ -1,0 +1,121 @@
+"""Everything a report shows, collected from a run folder; recomputable at any time from what is stored."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from yolograft.engine.arm import DIVERGED, DONE
+from yolograft.engine.checkpoint import read_json
+from yolograft.engine.runfolder import arm_folder
+from yolograft.study.plan import read_manifest
+from yolograft.study.stats import ArmScores, Comparison, compare
+
+METRICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l", "p", "r", "f1")
+
+
+def points(value: float) -> float | None:
+    """A share in 0..1 as points in 0..100; None where undefined."""
+    return None if math.isnan(value) else 100 * value
+
+
+def collect(run: Path) -> dict[str, Any]:
+    """The content of ``results.json``. AP, P, R, F1 and differences are in points."""
+    manifest = read_manifest(run)
+    recipe = manifest["recipe"]
+    arms = [_arm(run, item, manifest["seeds"]) for item in manifest["arms"]]
+    _judge(arms, manifest["margin"])
+    complete = all(r["status"] != "missing" for arm in arms for r in arm["runs"])
+    env = manifest["environment"]
+    return {
+        "schema": manifest["schema"],
+        "kind": manifest["kind"],
+        "name": run.name,
+        "created": manifest["created"],
+        "status": "complete" if complete else "partial",
+        "model": manifest["model"],
+        "family": manifest["family"],
+        "data": {k: v for k, v in manifest["data"].items() if k != "path"},
+        "budget": {
+            "seeds": manifest["seeds"],
+            "epochs": recipe["epochs"],
+            "imgsz": recipe["imgsz"],
+            "batch": recipe["batch"],
+            "precision": env["precision"],
+            "device": env["device"],
+            "threads": env["threads"],
+        },
+        "sees": manifest["sees"],
+        "scope": "this evaluation split",
+        "margin": manifest["margin"],
+        "command": manifest["command"],
+        "recipe_sha256": manifest["recipe_sha256"],
+        "environment": env,
+        "arms": arms,
+    }
+
+
+def _arm(run: Path, item: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
+    cost_file = run / "arms" / item["label"] / "cost.json"
+    cost = read_json(cost_file) if cost_file.exists() else {}
+    runs = [_run(run, item["label"], seed) for seed in seeds]
+    done = [r for r in runs if r["status"] == DONE]
+    return {
+        **{key: item[key] for key in ("label", "expression", "baseline", "layers", "spec_sha256")},
+        **cost,
+        "train_seconds": _mean([r["seconds"] for r in done]),
+        "images_per_second": _mean([r["images_per_second"] for r in done]),
+        "runs": runs,
+        "mean": {m: _mean([r[m] for r in done]) for m in METRICS},
+        "sd": {m: _sd([r[m] for r in done]) for m in METRICS},
+        "comparison": None,
+    }
+
+
+def _run(run: Path, label: str, seed: int) -> dict[str, Any]:
+    path = arm_folder(run, label, seed) / "scores.json"
+    return read_json(path) if path.exists() else {"seed": seed, "status": "missing"}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _sd(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return statistics.stdev(known) if len(known) > 1 else None
+
+
+def _judge(arms: Sequence[dict[str, Any]], margin: float) -> None:
+    """Put each graft's comparison with the baseline into its entry, where there is a baseline."""
+    base = next((arm for arm in arms if arm["baseline"]), None)
+    grafts = [arm for arm in arms if not arm["baseline"]]
+    if base is None or not grafts:
+        return
+    judged = compare(_scores(base), [_scores(arm) for arm in grafts], margin=margin)
+    for arm, comparison in zip(grafts, judged, strict=True):
+        arm["comparison"] = _comparison(comparison)
+
+
+def _scores(arm: Mapping[str, Any]) -> ArmScores:
+    values = tuple(r["ap"] for r in arm["runs"] if r["status"] == DONE and r["ap"] is not None)
+    return ArmScores(arm["label"], values, sum(r["status"] == DIVERGED for r in arm["runs"]))
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    numbers = ("delta", "low", "high", "level", "se", "p_value")
+    out: dict[str, Any] = {key: _finite(getattr(comparison, key)) for key in numbers}
+    return out | {
+        "df": comparison.df,
+        "verdict": comparison.verdict,
+        "sentence": comparison.sentence,
+        "known": comparison.known,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

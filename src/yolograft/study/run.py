@@ -1,0 +1,185 @@
+"""Runs a study from its manifest: seed by seed, all arms in lockstep; a second call goes on where it stopped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yolograft.data.eval_stream import EvalStream
+from yolograft.data.loader import TrainStream
+from yolograft.data.records import Dataset
+from yolograft.data.source import open_dataset
+from yolograft.engine.arm import DONE, Arm, ArmRun
+from yolograft.engine.checkpoint import read_json, write_json
+from yolograft.engine.device import environment, resolve_precision
+from yolograft.engine.evaluate import evaluate
+from yolograft.engine.modelfolder import store_model
+from yolograft.engine.recipe import Recipe
+from yolograft.engine.runfolder import arm_folder, sole_writer
+from yolograft.engine.train import Progress, Settings, train
+from yolograft.errors import StudyError
+from yolograft.graph.spec import ModelSpec
+from yolograft.metrics.coco import evaluate_coco
+from yolograft.models.codebook import Codebook, references
+from yolograft.models.detector import Detector
+from yolograft.study.cost import measure_cost
+from yolograft.study.plan import read_manifest
+from yolograft.study.results import collect, points
+from yolograft.study.samples import gallery
+from yolograft.study.scores import score_run
+
+SCORES, COST = "scores.json", "cost.json"
+BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How this call runs the study, apart from what the study is.
+
+    settings: device and checkpoints. workers: loader processes. cache: ``ram`` or ``none``. lang: of the
+    report.
+    """
+
+    settings: Settings
+    workers: int = 0
+    cache: str = "ram"
+    lang: str = "en"
+
+
+def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Progress) -> dict[str, Any]:
+    """Train what is missing, measure it, and write ``results.json`` and ``report.html``.
+
+    Returns:
+        the results.
+
+    Raises:
+        StudyError: the data are not those of the manifest (YG604).
+        Interrupted: a signal; run it again to go on.
+    """
+    manifest = read_manifest(run)
+    recipe = Recipe.model_validate(manifest["recipe"])
+    with sole_writer(run):
+        dataset = _open_data(manifest)
+        _warn_if_not_bitwise(manifest, recipe, execution, progress)
+        arms = [_arm(item, code) for item in manifest["arms"]]
+        held_out = dataset.split(manifest["data"]["eval"]["split"])
+        measure = EvalStream(held_out, imgsz=recipe.imgsz, batch=recipe.batch, cache=execution.cache)
+        for seed in manifest["seeds"]:
+            _run_seed(run, arms, seed, recipe, dataset, measure, execution, progress)
+            results = publish(run, dataset, lang=execution.lang)
+        return results
+
+
+def publish(run: Path, dataset: Dataset | None, *, lang: str = "en") -> dict[str, Any]:
+    """Write ``results.json`` and ``report.html`` from what the run folder holds."""
+    from yolograft.study.report import write_report
+
+    results = collect(run)
+    write_json(run / "results.json", results)
+    samples = gallery(run, results, dataset) if dataset is not None else ()
+    write_report(results, run / "report.html", samples=samples, lang=lang)
+    return results
+
+
+def _arm(item: Mapping[str, Any], code: Codebook) -> Arm:
+    spec = ModelSpec.from_json(item["spec"])
+    return Arm(item["label"], spec, {ref: code[ref] for ref in references(spec) if ref in code})
+
+
+def _open_data(manifest: Mapping[str, Any]) -> Dataset:
+    dataset = open_dataset(manifest["data"]["path"])
+    for part in ("train", "eval"):
+        facts = manifest["data"][part]
+        if dataset.fingerprint(facts["split"]) != facts["fingerprint"]:
+            raise StudyError(
+                "YG604",
+                f"split '{facts['split']}' has changed since the study was planned",
+                where=manifest["data"]["path"],
+                fix="start a new study",
+            )
+    return dataset
+
+
+def _warn_if_not_bitwise(
+    manifest: Mapping[str, Any], recipe: Recipe, execution: Execution, progress: Progress
+) -> None:
+    device = execution.settings.device
+    here = environment(device, resolve_precision(recipe, device))
+    for key in BITWISE:
+        if here[key] != manifest["environment"][key]:
+            progress.note(
+                f"not bitwise: this study began with {key} {manifest['environment'][key]}, here it is {here[key]}"
+            )
+
+
+def _run_seed(
+    run: Path,
+    arms: Sequence[Arm],
+    seed: int,
+    recipe: Recipe,
+    dataset: Dataset,
+    measure: EvalStream,
+    execution: Execution,
+    progress: Progress,
+) -> None:
+    missing = [arm for arm in arms if not (arm_folder(run, arm.label, seed) / SCORES).exists()]
+    if not missing:
+        return
+    stream = TrainStream(
+        dataset.split("train"),
+        imgsz=recipe.imgsz,
+        batch=recipe.batch,
+        seed=seed,
+        augment=recipe.augment,
+        epochs=recipe.epochs,
+        close_mosaic=recipe.close_mosaic,
+        workers=execution.workers,
+        cache=execution.cache,
+    )
+
+    def curve(detector: Detector) -> dict[str, float]:
+        scores = evaluate_coco(measure.records, evaluate(detector, measure, fingerprint=""), dataset.names)
+        return {"ap": points(scores.ap) or 0.0, "ap50": points(scores.ap50) or 0.0}
+
+    folders = [arm_folder(run, arm.label, seed) for arm in missing]
+    progress.note(f"seed {seed}: {', '.join(arm.label for arm in missing)}")
+    finished = train(
+        missing,
+        stream,
+        recipe,
+        seed=seed,
+        folders=[folder / "checkpoints" for folder in folders],
+        settings=execution.settings,
+        progress=progress,
+        curve=curve,
+    )
+    for trained, folder in zip(finished, folders, strict=True):
+        if trained.fabric.is_global_zero:
+            _finish(run, trained, folder, dataset, measure)
+
+
+def _finish(run: Path, trained: ArmRun, folder: Path, dataset: Dataset, measure: EvalStream) -> None:
+    """Store the model and its tables; the training checkpoints are no longer needed then."""
+    recipe, state = trained.recipe, trained.state()
+    scores = {key: state[key] for key in ("seed", "steps", "status", "reason", "seconds", "history")}
+    scores["images_per_second"] = trained.steps * recipe.batch / max(trained.seconds, 1e-9)
+    if trained.status == DONE:
+        split = read_manifest(run)["data"]["eval"]
+        about = {"imgsz": list(recipe.imgsz), "names": list(dataset.names), "seed": trained.seed}
+        store_model(folder / "model", trained.arm, dict(trained.shadow.state_dict()), about)
+        table = evaluate(trained.shadow, measure, fingerprint=split["fingerprint"])
+        scores |= score_run(folder, measure.records, table, dataset.names)
+        cost = folder.parent / COST
+        if not cost.exists():
+            write_json(cost, measure_cost(trained.shadow, recipe))
+    write_json(folder / SCORES, scores)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def read_scores(run: Path, label: str, seed: int) -> dict[str, Any] | None:
+    """What one run scored; None while it is not finished."""
+    path = arm_folder(run, label, seed) / SCORES
+    return read_json(path) if path.exists() else None
