@@ -92,7 +92,9 @@ def cases() -> Iterator[tuple[str, tuple[int, int], list[int], tuple[float, floa
     yield "slivers", (160, 160), [10, 10], (1, 60)
 
 
-def draw(size: tuple[int, int], counts: list[int], sides: tuple[float, float], classes: int, seed: int) -> Targets:
+def draw(
+    size: tuple[int, int], counts: list[int], sides: tuple[float, float], classes: int, seed: int
+) -> Targets:
     g = torch.Generator().manual_seed(seed)
     total = sum(counts)
     limit = torch.tensor([size[1], size[0]], dtype=torch.float32)
@@ -112,9 +114,16 @@ def test_losses_and_gradients(case, small_boxes: str) -> None:
     ours = copied(peer, "yolov8n", 3)
     targets = draw(size, counts, sides, 3, seed=5)
     limit = torch.tensor([size[1], size[0]] * 2, dtype=torch.float32)
-    centre = torch.cat(((targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2, targets.boxes[:, 2:] - targets.boxes[:, :2]), 1)
+    centre = torch.cat(
+        ((targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2, targets.boxes[:, 2:] - targets.boxes[:, :2]), 1
+    )
     x = torch.rand(len(counts), 3, *size, generator=torch.Generator().manual_seed(2))
-    batch = {"img": x, "batch_idx": targets.image.float(), "cls": targets.labels.float()[:, None], "bboxes": centre / limit}
+    batch = {
+        "img": x,
+        "batch_idx": targets.image.float(),
+        "cls": targets.labels.float()[:, None],
+        "bboxes": centre / limit,
+    }
     peer.train()
     ours.train()
     criterion = peer.init_criterion()
@@ -127,7 +136,11 @@ def test_losses_and_gradients(case, small_boxes: str) -> None:
     loss.total.backward()
     expected = theirs.detach() / len(counts)
     for key, value in zip(("box", "cls", "dfl"), expected, strict=True):
-        assert abs(loss.parts[key] - value) <= RELATIVE * max(abs(float(value)), 1e-3), (key, loss.parts[key], value)
+        assert abs(loss.parts[key] - value) <= RELATIVE * max(abs(float(value)), 1e-3), (
+            key,
+            loss.parts[key],
+            value,
+        )
     gradients = dict(ours.named_parameters())
     worst = 0.0
     norm = max(p.grad.abs().max() for p in peer.parameters() if p.grad is not None)

@@ -18,7 +18,7 @@ VERBS = {
     "show": "Show a model, grafted or not: layers, parameters, FLOPs.",
     "modules": "List the modules that can be grafted, or explain one.",
 }
-SPLIT_HINT = 'did your shell split the expression? Put it in double quotes'
+SPLIT_HINT = "did your shell split the expression? Put it in double quotes"
 
 
 def build_app() -> App:
@@ -32,7 +32,9 @@ def build_app() -> App:
     for verb, text in VERBS.items():
         app.command(f"yolograft.cli.{verb}_verb:{verb}_", name=verb, help=text)
     data = App(name="data", help="Look at a dataset.")
-    data.command("yolograft.cli.data_verb:check_", name="check", help="Count a dataset and list what is odd in it.")
+    data.command(
+        "yolograft.cli.data_verb:check_", name="check", help="Count a dataset and list what is odd in it."
+    )
     app.command(data)
     return app
 

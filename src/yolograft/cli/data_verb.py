@@ -30,7 +30,8 @@ def check_(path: str, /, *, output: Output | None = None) -> None:
         ],
     )
     per_class = [
-        (name, *(s["boxes_per_class"].get(name, 0) for s in answer["splits"].values())) for name in answer["names"]
+        (name, *(s["boxes_per_class"].get(name, 0) for s in answer["splits"].values()))
+        for name in answer["names"]
     ]
     plain_table(("class", *answer["splits"]), per_class)
     for finding in answer["findings"]:

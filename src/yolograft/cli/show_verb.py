@@ -51,7 +51,13 @@ def show_(
         proof = prove_identity(build(base), build(spec, code=code), imgsz=(64, 96))
     if output and output.json:
         layers = [
-            {"name": f.name, "module": f.module, "params": f.params, "out_channels": f.out_channels, "stride": f.stride}
+            {
+                "name": f.name,
+                "module": f.module,
+                "params": f.params,
+                "out_channels": f.out_channels,
+                "stride": f.stride,
+            }
             for f in network.facts
         ]
         answer = {"model": model, "classes": classes, "imgsz": list(size), "params": params, "flops": flops}

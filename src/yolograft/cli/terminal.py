@@ -47,7 +47,15 @@ def _cell(value: object) -> str:
 def layer_table(facts: Sequence[LayerFacts]) -> None:
     """The layers of a network in order; grafted ones marked with +."""
     rows = [
-        ("+" if "+" in f.name else "", f.name, f.module, ", ".join(f.inputs), f.out_channels, f.stride, f.params)
+        (
+            "+" if "+" in f.name else "",
+            f.name,
+            f.module,
+            ", ".join(f.inputs),
+            f.out_channels,
+            f.stride,
+            f.params,
+        )
         for f in facts
     ]
     plain_table(("", "layer", "module", "reads", "channels", "stride", "parameters"), rows)

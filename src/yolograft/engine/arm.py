@@ -104,7 +104,9 @@ class ArmRun:
             self._diverge(f"loss {total.item()}", image_ids)
             return
         self.fabric.backward(total)
-        norm = self.fabric.clip_gradients(self._model, self._optimizer, max_norm=self.recipe.clip, error_if_nonfinite=False)
+        norm = self.fabric.clip_gradients(
+            self._model, self._optimizer, max_norm=self.recipe.clip, error_if_nonfinite=False
+        )
         # A loss scaler expects overflow now and then and skips that update by itself.
         if norm is not None and not self._scaled and not math.isfinite(norm.item()):
             self._diverge(f"gradient norm {norm.item()}", image_ids)

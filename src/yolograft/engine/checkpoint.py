@@ -68,7 +68,9 @@ def write_checkpoint(folder: Path, tensors: dict[str, Tensor], state: dict[str, 
         _flush(folder.parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise MachineError("YG702", f"cannot write a checkpoint: {error.strerror}", where=str(folder)) from error
+        raise MachineError(
+            "YG702", f"cannot write a checkpoint: {error.strerror}", where=str(folder)
+        ) from error
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -82,12 +84,16 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     state = read_json(folder / STATE)
     if not isinstance(state, dict) or state.get("format", 0) > FORMAT:
-        raise CheckpointError("YG403", "written by a newer yolograft", where=str(folder), fix="update yolograft")
+        raise CheckpointError(
+            "YG403", "written by a newer yolograft", where=str(folder), fix="update yolograft"
+        )
     path = folder / TENSORS
     if not path.is_file():
         raise CheckpointError("YG401", "no such file", where=str(path))
     if _sha256(path) != state.get("sha256"):
-        raise CheckpointError("YG402", "the tensors do not match their hash: the file is damaged", where=str(path))
+        raise CheckpointError(
+            "YG402", "the tensors do not match their hash: the file is damaged", where=str(path)
+        )
     try:
         return load_file(path), state
     except SafetensorError as error:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from yolograft.errors import MachineError
 from yolograft.engine.recipe import Recipe
+from yolograft.errors import MachineError
 
 _FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -46,11 +46,16 @@ def open_fabric(device: str, precision: str) -> Fabric:
         raise MachineError("YG701", f"device '{device}'", fix="use cpu, 0 or 0,1") from None
     if max(indices) >= torch.cuda.device_count():
         raise MachineError(
-            "YG701", f"device {device}: this torch sees {torch.cuda.device_count()} GPU(s)", fix="use --device cpu"
+            "YG701",
+            f"device {device}: this torch sees {torch.cuda.device_count()} GPU(s)",
+            fix="use --device cpu",
         )
     strategy = "ddp" if len(indices) > 1 else "auto"
     fabric = Fabric(
-        accelerator="cuda", devices=indices, strategy=strategy, precision=_FABRIC_PRECISION[precision]  # type: ignore[arg-type]
+        accelerator="cuda",
+        devices=indices,
+        strategy=strategy,
+        precision=_FABRIC_PRECISION[precision],  # type: ignore[arg-type]
     )
     fabric.launch()
     return fabric

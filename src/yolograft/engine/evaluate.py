@@ -60,7 +60,9 @@ def detect(
     return found
 
 
-def evaluate(detector: Detector, stream: EvalStream, *, fingerprint: str, settings: EvalSettings | None = None) -> DetectionTable:
+def evaluate(
+    detector: Detector, stream: EvalStream, *, fingerprint: str, settings: EvalSettings | None = None
+) -> DetectionTable:
     """The detection table of a split, with the settings and the ground truth it belongs to."""
     how = settings or EvalSettings()
     found = detect(detector, stream, images=len(stream.records), settings=how)

@@ -1,9 +1,9 @@
 """Run folders: one writer, never overwritten.
 
-    RUN/manifest.json            what was planned, written before the first step
-    RUN/code/                    source text of the user's own classes (kept, never run from here)
-    RUN/arms/LABEL/seed-K/       checkpoints/ while running; then model/, detections.npz, matches.npz, scores.json
-    RUN/results.json, report.html
+RUN/manifest.json            what was planned, written before the first step
+RUN/code/                    source text of the user's own classes (kept, never run from here)
+RUN/arms/LABEL/seed-K/       checkpoints/ while running; then model/, detections.npz, matches.npz, scores.json
+RUN/results.json, report.html
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def new_run_folder(base: Path, name: str) -> Path:
         except FileExistsError:
             number += 1
         except OSError as error:
-            raise MachineError("YG702", f"cannot make a run folder: {error.strerror}", where=str(folder)) from error
+            raise MachineError(
+                "YG702", f"cannot make a run folder: {error.strerror}", where=str(folder)
+            ) from error
 
 
 def arm_folder(run: Path, label: str, seed: int) -> Path:
@@ -75,7 +77,10 @@ def _remove_if_dead(lock: Path, host: object) -> None:
         pid, where = 0, host  # torn by a crash while it was written
     if where != host or (pid and _alive(pid)):
         raise CheckpointError(
-            "YG406", f"process {pid} on {where} is writing this run", where=str(lock.parent), fix="wait, or stop it"
+            "YG406",
+            f"process {pid} on {where} is writing this run",
+            where=str(lock.parent),
+            fix="wait, or stop it",
         )
     lock.unlink(missing_ok=True)
 

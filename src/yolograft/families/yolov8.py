@@ -84,9 +84,7 @@ class YOLOv8Head(nn.Module):
             nn.init.constant_(_last_conv(cls), math.log(5 / self.num_classes / (640 / stride) ** 2))
 
     def forward(self, maps: Sequence[Tensor]) -> RawPredictions:
-        levels = tuple(
-            (box(x), cls(x)) for x, box, cls in zip(maps, self.box, self.cls, strict=True)
-        )
+        levels = tuple((box(x), cls(x)) for x, box, cls in zip(maps, self.box, self.cls, strict=True))
         height, width = maps[0].shape[-2:]
         return RawPredictions(levels, self.strides, (height * self.strides[0], width * self.strides[0]))
 
@@ -104,7 +102,7 @@ def _branch(channels: int, width: int, out: int, inner: Inner | None) -> nn.Sequ
 
 
 class _GraftedBranch(nn.Sequential):
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name nn.Sequential uses
+    def forward(self, input: Tensor) -> Tensor:
         first, second, predict, inner = self
         return predict(inner(second(first(input))))
 

@@ -62,17 +62,20 @@ class GraftSpec:
         return "+".join(term.text() for term in self.terms)
 
 
-def parse_graft(text: str) -> GraftSpec:
+def parse_graft(text: str, *, init: str = "paper") -> GraftSpec:
     """Read one graft expression.
+
+    Args:
+        init: how modules start whose expression does not say: ``paper`` or ``identity``.
 
     Raises:
         SpecError: the text does not follow the grammar (YG110-YG116).
     """
     source = text.strip()
     if not source:
-        raise SpecError("YG110", "empty graft expression", fix="write MODULE@SITE, e.g. \"coord_att@neck.p3\"")
+        raise SpecError("YG110", "empty graft expression", fix='write MODULE@SITE, e.g. "coord_att@neck.p3"')
     label, body = _split_label(source)
-    terms = tuple(_parse_term(part, source) for part in _split(body, "+"))
+    terms = tuple(_parse_term(part, source, init) for part in _split(body, "+"))
     return GraftSpec(label=_folder_name(label or _default_label(terms)), terms=terms)
 
 
@@ -95,7 +98,7 @@ def _split(text: str, separator: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-def _parse_term(part: str, source: str) -> GraftTerm:
+def _parse_term(part: str, source: str, init: str) -> GraftTerm:
     text = part.strip()
     head = text.split(":", 1)[0].strip()
     if head in LATER and "::" not in text:
@@ -113,7 +116,7 @@ def _parse_term(part: str, source: str) -> GraftTerm:
     sites = tuple(_parse_site(s.strip(), source) for s in site_text.split(","))
     if len(set(sites)) != len(sites):
         raise SpecError("YG113", f"'{site_text.strip()}' names a site twice", where=source)
-    return GraftTerm(_parse_module(module_text.strip(), source), sites)
+    return GraftTerm(_parse_module(module_text.strip(), source, init), sites)
 
 
 def _parse_site(text: str, source: str) -> Site:
@@ -121,7 +124,9 @@ def _parse_site(text: str, source: str) -> Site:
     if not colon:
         mode, target = "after", text
     if mode not in MODES:
-        raise SpecError("YG114", f"'{mode}:' is no way to place a graft", where=source, fix=f"use {', '.join(MODES)}")
+        raise SpecError(
+            "YG114", f"'{mode}:' is no way to place a graft", where=source, fix=f"use {', '.join(MODES)}"
+        )
     if not target:
         raise SpecError("YG114", f"'{text}' names no site", where=source)
     if mode == "edge":
@@ -132,7 +137,7 @@ def _parse_site(text: str, source: str) -> Site:
     return Site(mode, target)
 
 
-def _parse_module(text: str, source: str) -> ModuleRef:
+def _parse_module(text: str, source: str, init: str) -> ModuleRef:
     call = re.fullmatch(r"(?P<name>[^()]+)\((?P<args>.*)\)", text, re.DOTALL)
     if call:
         name, options = call["name"].strip(), call["args"]
@@ -145,7 +150,7 @@ def _parse_module(text: str, source: str) -> ModuleRef:
             raise SpecError("YG115", f"cannot read '{rest}' after module '{name}'", where=source)
         options = rest[1:]
     args = dict(_parse_options(options, source))
-    init = str(args.pop("init", "paper"))
+    init = str(args.pop("init", init))
     if init not in ("paper", "identity"):
         raise SpecError("YG116", f"init={init}", where=source, fix="use init=paper or init=identity")
     return ModuleRef(name, frozen_args(args), init)

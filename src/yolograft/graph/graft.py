@@ -44,7 +44,9 @@ def _place(spec: ModelSpec, ref: ModuleRef, site: Site) -> ModelSpec:
     block = origin(spec, site.target)
     if block.module not in BLOCKS_WITH_BOTTLENECKS:
         raise SpecError(
-            "YG122", f"'{site.target}' is a {block.module}: it has no bottlenecks to graft inside", fix="use after:"
+            "YG122",
+            f"'{site.target}' is a {block.module}: it has no bottlenecks to graft inside",
+            fix="use after:",
         )
     return _inside(spec, ref, block, "*")
 
@@ -131,7 +133,9 @@ def diff(before: ModelSpec, after: ModelSpec) -> list[str]:
             lines.append(f"+ {layer.name}: {layer.ref.text()} reads {', '.join(layer.inputs)}")
             continue
         if previous.inputs != layer.inputs:
-            lines.append(f"~ {layer.name}: reads {', '.join(layer.inputs)} (was {', '.join(previous.inputs)})")
+            lines.append(
+                f"~ {layer.name}: reads {', '.join(layer.inputs)} (was {', '.join(previous.inputs)})"
+            )
         for slot, ref in layer.inside[len(previous.inside) :]:
             lines.append(f"~ {layer.name}: {ref.text()} inside {slot}")
     kept = {layer.name for layer in after.layers}

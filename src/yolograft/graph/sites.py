@@ -67,5 +67,7 @@ def edge_slot(spec: ModelSpec, source: str, target: str) -> tuple[str, str]:
             if previous is not None and previous.module in PLUMBING:
                 queue.append(previous)
     raise SpecError(
-        "YG121", f"no connection {source}..{target} in {spec.name}", fix=f"{target} reads: {', '.join(reachable)}"
+        "YG121",
+        f"no connection {source}..{target} in {spec.name}",
+        fix=f"{target} reads: {', '.join(reachable)}",
     )

@@ -7,8 +7,8 @@ tools people compare with, adds normalisation and some pooling layers; see ``EXT
 
 from __future__ import annotations
 
-import copy
 import contextlib
+import copy
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -116,7 +116,9 @@ def _construct(
         built_in |= _inner_factories(layer, kind, code)
     many = kind in ("head", "fusion")
     if not many and len(channels) != 1:
-        raise ModuleError("YG204", f"{layer.module} at '{layer.name}' takes one map, this place has {len(channels)}")
+        raise ModuleError(
+            "YG204", f"{layer.module} at '{layer.name}' takes one map, this place has {len(channels)}"
+        )
     return instantiate(layer.ref, channels if many else channels[0], code, **built_in)
 
 
@@ -128,7 +130,9 @@ def _inner_factories(layer: LayerSpec, kind: str, code: Codebook) -> dict[str, A
             steps = [instantiate(ref, channels, code)[0] for ref in refs]
             for ref, step in zip(refs, steps, strict=True):
                 if getattr(step, "out_channels", channels) != channels:
-                    raise ModuleError("YG206", f"{ref.module} inside '{layer.name}' changes the channel count")
+                    raise ModuleError(
+                        "YG206", f"{ref.module} inside '{layer.name}' changes the channel count"
+                    )
             return steps[0] if len(steps) == 1 else nn.Sequential(*steps)
 
         return build
@@ -241,7 +245,8 @@ def _run_probe(layer: LayerSpec, module: nn.Module, maps: list[Tensor]) -> Any:
         ) from error
     if result is None or (single and not isinstance(result, Tensor)):
         raise ModuleError(
-            "YG208", f"{layer.module} at '{layer.name}' returns {type(result).__name__}, not a tensor",
+            "YG208",
+            f"{layer.module} at '{layer.name}' returns {type(result).__name__}, not a tensor",
             fix="end forward with `return x`",
         )
     return result

@@ -39,7 +39,9 @@ class LoadReport:
 
     def line(self) -> str:
         """The report in one line."""
-        parts = [f"kept {len(self.kept)} of {len(self.kept) + len(self.missing) + len(self.misplaced)} tensors"]
+        parts = [
+            f"kept {len(self.kept)} of {len(self.kept) + len(self.missing) + len(self.misplaced)} tensors"
+        ]
         for word in ("new", "missing", "misplaced"):
             if keys := getattr(self, word):
                 parts.append(f"{len(keys)} {word}")
@@ -113,7 +115,11 @@ def prove_identity(base: Detector, grafted: Detector, *, imgsz: tuple[int, int])
     for dtype in (torch.float32, torch.bfloat16):
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
             pairs = zip(base(x).levels, grafted(x).levels, strict=True)
-            gaps = [(a.float() - b.float()).abs().max().item() for p, q in pairs for a, b in zip(p, q, strict=True)]
+            gaps = [
+                (a.float() - b.float()).abs().max().item()
+                for p, q in pairs
+                for a, b in zip(p, q, strict=True)
+            ]
         worst[dtype] = max(gaps)
     base.train(modes[0])
     grafted.train(modes[1])

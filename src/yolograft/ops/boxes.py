@@ -11,7 +11,9 @@ from torch import Tensor
 EPS = 1e-7
 
 
-def anchor_points(shapes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+def anchor_points(
+    shapes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Centres of the cells of all levels, row by row.
 
     Returns:

@@ -51,6 +51,7 @@ class Plan:
     margin: float = 0.5
     device: str = "cpu"
     command: str = ""
+    weights: str = ""
 
 
 def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
@@ -67,7 +68,9 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         arms.append(_arm(item.label, item.text(), graft(spec, item), code))
     labels = [arm["label"] for arm in arms]
     if len(set(labels)) != len(labels):
-        raise StudyError("YG603", f"two arms share a label: {', '.join(labels)}", fix='give one a name: "mine=se@neck.p3"')
+        raise StudyError(
+            "YG603", f"two arms share a label: {', '.join(labels)}", fix='give one a name: "mine=se@neck.p3"'
+        )
     precision = resolve_precision(plan.recipe, plan.device)
     manifest = {
         "schema": SCHEMA,
@@ -85,6 +88,7 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
             "eval": _split_facts(dataset, held_out, dataset.split(held_out)),
         },
         "arms": arms,
+        "weights": plan.weights,
         "code": {ref: {"sha256": user.sha256, "source": user.source} for ref, user in code.items()},
         "seeds": list(plan.seeds),
         "looks": [len(plan.seeds)],

@@ -30,6 +30,7 @@ from yolograft.study.plan import read_manifest
 from yolograft.study.results import collect, points
 from yolograft.study.samples import gallery
 from yolograft.study.scores import score_run
+from yolograft.study.start import with_weights
 
 SCORES, COST = "scores.json", "cost.json"
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
@@ -65,6 +66,8 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
         dataset = _open_data(manifest)
         _warn_if_not_bitwise(manifest, recipe, execution, progress)
         arms = [_arm(item, code) for item in manifest["arms"]]
+        if manifest["weights"]:
+            arms = [with_weights(arm, manifest["weights"], recipe, progress) for arm in arms]
         held_out = dataset.split(manifest["data"]["eval"]["split"])
         measure = EvalStream(held_out, imgsz=recipe.imgsz, batch=recipe.batch, cache=execution.cache)
         for seed in manifest["seeds"]:

@@ -35,7 +35,8 @@ def score_table(
         "f1": points(best.f1),
         "f1_confidence": best.confidence,
         "per_class": [
-            {"name": c.name, "ap": points(c.ap), "ap50": points(c.ap50), "gt": c.count} for c in coco.per_class
+            {"name": c.name, "ap": points(c.ap), "ap50": points(c.ap50), "gt": c.count}
+            for c in coco.per_class
         ],
     }
 

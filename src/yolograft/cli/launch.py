@@ -1,0 +1,69 @@
+"""From the options of ``compare`` and ``train`` to a finished run folder."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from yolograft.cli.options import Machine, Output
+from yolograft.cli.progress import TerminalProgress
+from yolograft.cli.results_table import result_lines
+from yolograft.cli.terminal import print_json, say
+from yolograft.engine.device import default_device
+from yolograft.engine.interrupt import Interrupted
+from yolograft.engine.train import Settings
+from yolograft.models.codebook import from_files, from_grafts
+from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
+from yolograft.study.run import Execution, run_study
+
+
+def command_line() -> str:
+    """What was typed, quoted so that it can be pasted into any shell."""
+    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    return " ".join(f'"{w}"' if any(c in w for c in ":,=@+ ") else shlex.quote(w) for w in words)
+
+
+def start(plan: Plan, *, runs: Path, name: str, machine: Machine, output: Output) -> int:
+    """Write the manifest of a new study and run it."""
+    code = from_grafts(plan.grafts)
+    run = create_study(plan, base=runs, name=name, code=code)
+    return _go(run, code, plan.device, machine, output)
+
+
+def resume(run: Path, *, code_files: Sequence[str], machine: Machine, output: Output) -> int:
+    """Go on with a study that was stopped."""
+    manifest = read_manifest(run)
+    code = from_files(code_hashes(manifest), code_files)
+    return _go(run, code, machine.device or manifest["device"], machine, output)
+
+
+def device_of(machine: Machine) -> str:
+    """The device asked for, or the first GPU, or the CPU."""
+    return machine.device or default_device()
+
+
+def _go(run: Path, code: dict[str, Any], device: str, machine: Machine, output: Output) -> int:
+    settings = Settings(device=device, group=machine.group)
+    execution = Execution(settings, workers=machine.workers, cache=machine.cache, lang=output.lang)
+    with TerminalProgress() as progress:
+        progress.note(f"run folder {run}")
+        manifest = read_manifest(run)
+        if manifest["kind"] == "compare":
+            progress.note(manifest["sees"])
+        for arm in manifest["arms"]:
+            for note in arm["notes"]:
+                progress.note(f"{arm['label']}: {note}")
+        try:
+            results = run_study(run, code=code, execution=execution, progress=progress)
+        except Interrupted as stop:
+            progress.note(f'{stop}\ngo on with: yolograft {manifest["kind"]} --resume "{run}"')
+            return 128 + stop.signum
+    if output.json:
+        print_json(results)
+        return 0
+    result_lines(results)
+    say(f"report: {run / 'report.html'}")
+    return 0

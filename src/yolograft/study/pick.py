@@ -1,0 +1,46 @@
+"""Finds one trained model inside a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from yolograft.engine.checkpoint import STATE
+from yolograft.engine.runfolder import arm_folder
+from yolograft.errors import CheckpointError
+from yolograft.study.plan import MANIFEST, read_manifest
+
+
+def model_folder(run: Path, *, arm: str | None = None, seed: int | None = None) -> Path:
+    """The model folder of a run; a model folder itself is returned as it is.
+
+    Raises:
+        CheckpointError: there is none, or several and no choice was made (YG407).
+    """
+    if (run / STATE).is_file():
+        return run
+    manifest = read_manifest(run)
+    labels = [item["label"] for item in manifest["arms"]]
+    if arm is None and len(labels) > 1:
+        raise CheckpointError(
+            "YG407", f"this run has arms {', '.join(labels)}", where=str(run), fix="choose: --arm LABEL"
+        )
+    if arm is not None and arm not in labels:
+        raise CheckpointError("YG407", f"no arm '{arm}'", where=str(run), fix=f"arms: {', '.join(labels)}")
+    folder = arm_folder(run, arm or labels[0], manifest["seeds"][0] if seed is None else seed) / "model"
+    if not (folder / STATE).is_file():
+        raise CheckpointError("YG407", "no finished model here", where=str(folder))
+    return folder
+
+
+def data_of(folder: Path) -> str:
+    """The dataset path of the run a model folder belongs to.
+
+    Raises:
+        CheckpointError: the folder stands alone (YG408).
+    """
+    for parent in folder.resolve().parents:
+        if (parent / MANIFEST).is_file():
+            return read_manifest(parent)["data"]["path"]
+    raise CheckpointError(
+        "YG408", "this model stands alone", where=str(folder), fix="name the dataset: --data PATH"
+    )
