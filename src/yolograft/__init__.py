@@ -8,4 +8,41 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+_PUBLIC = {
+    "ModelSpec": "yolograft.graph.spec",
+    "LayerSpec": "yolograft.graph.spec",
+    "GraftSpec": "yolograft.graph.expr",
+    "parse_graft": "yolograft.graph.expr",
+    "graft": "yolograft.graph.graft",
+    "model_spec": "yolograft.models.build",
+    "build": "yolograft.models.build",
+    "inspect_spec": "yolograft.models.build",
+    "Detector": "yolograft.models.detector",
+    "RawPredictions": "yolograft.types",
+    "Targets": "yolograft.types",
+    "Detections": "yolograft.types",
+    "ImageRecord": "yolograft.data.records",
+    "Dataset": "yolograft.data.records",
+    "open_dataset": "yolograft.data.source",
+    "Arm": "yolograft.engine.arm",
+    "Recipe": "yolograft.engine.recipe",
+    "train": "yolograft.engine.train",
+    "evaluate": "yolograft.engine.evaluate",
+    "compare": "yolograft.study.stats",
+    "YolograftError": "yolograft.errors",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("yolograft")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'yolograft' has no attribute '{name}'")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -109,7 +109,7 @@ def draw(
 @pytest.mark.parametrize("case", list(cases()), ids=lambda c: c[0])
 @pytest.mark.parametrize("small_boxes", ["paper", "widened"])
 def test_losses_and_gradients(case, small_boxes: str) -> None:
-    name, size, counts, sides = case
+    _name, size, counts, sides = case
     peer = peer_model("yolov8n", 3)
     ours = copied(peer, "yolov8n", 3)
     targets = draw(size, counts, sides, 3, seed=5)
@@ -130,7 +130,7 @@ def test_losses_and_gradients(case, small_boxes: str) -> None:
     if small_boxes == "paper":
         criterion.assigner.stride_val = 0.0  # the published trainer with its widening turned off
     peer.criterion = criterion
-    theirs, items = peer(batch)
+    theirs, _items = peer(batch)
     theirs.sum().backward()
     loss = YOLOv8Criterion(small_boxes=small_boxes)(ours(x), targets)  # type: ignore[arg-type]
     loss.total.backward()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensError
 
-import yolograft
 from yolograft.errors import YolograftError
 
 VERBS = {
@@ -25,7 +25,7 @@ def build_app() -> App:
     """The command line as a cyclopts app; a verb's code is imported when it is called."""
     app = App(
         name="yolograft",
-        version=yolograft.__version__,
+        version=version("yolograft"),
         help="Did the module help, or was it luck? Graft any block onto a YOLO detector, keep every "
         "trained weight, and get an answer with error bars.",
     )

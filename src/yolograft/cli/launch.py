@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from yolograft.cli.options import Machine, Output
+from yolograft.cli.options import Machine, Output, Training, read_imgsz
 from yolograft.cli.progress import TerminalProgress
+from yolograft.cli.recipes import make_recipe
 from yolograft.cli.results_table import result_lines
 from yolograft.cli.terminal import print_json, say
 from yolograft.engine.device import default_device
 from yolograft.engine.interrupt import Interrupted
+from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Settings
 from yolograft.models.codebook import from_files, from_grafts
 from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
@@ -26,17 +27,28 @@ def command_line() -> str:
     return " ".join(f'"{w}"' if any(c in w for c in ":,=@+ ") else shlex.quote(w) for w in words)
 
 
-def start(plan: Plan, *, runs: Path, name: str, machine: Machine, output: Output) -> int:
+def recipe_of(training: Training, *, epochs: int | None, imgsz: str) -> Recipe:
+    """The recipe the options ask for; ``epochs`` and ``imgsz`` where they do not say."""
+    return make_recipe(
+        training.set,
+        epochs=training.epochs or epochs,
+        imgsz=read_imgsz(training.imgsz or imgsz),
+        batch=training.batch,
+    )
+
+
+def start(plan: Plan, training: Training, *, machine: Machine, output: Output) -> int:
     """Write the manifest of a new study and run it."""
     code = from_grafts(plan.grafts)
-    run = create_study(plan, base=runs, name=name, code=code)
+    run = create_study(plan, base=training.runs, name=training.name or plan.kind, code=code)
     return _go(run, code, plan.device, machine, output)
 
 
-def resume(run: Path, *, code_files: Sequence[str], machine: Machine, output: Output) -> int:
+def resume(training: Training, *, machine: Machine, output: Output) -> int:
     """Go on with a study that was stopped."""
+    run = training.resume or Path()
     manifest = read_manifest(run)
-    code = from_files(code_hashes(manifest), code_files)
+    code = from_files(code_hashes(manifest), training.code)
     return _go(run, code, machine.device or manifest["device"], machine, output)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -50,10 +51,71 @@ class Machine:
     group: int | None = None
 
 
-Code = Annotated[
-    list[str],
-    Parameter(name="--code", negative="", help="File with a class of your own that a stored run refers to."),
-]
+Texts = Annotated[list[str], Parameter(negative="")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Training:
+    """What is trained on, for how long, and where it is kept.
+
+    Parameters
+    ----------
+    data
+        Dataset folder, its data.yaml or JSON, or "shapes" (built in).
+    epochs
+        Training epochs.
+    imgsz
+        Image size: S or H,W, multiples of 32.
+    batch
+        Images per step.
+    set
+        Recipe value, key=value; repeat for more.
+    resume
+        Run folder to go on with.
+    code
+        File with a class of your own that the resumed run refers to.
+    runs
+        Where run folders are made.
+    name
+        Start of the run folder's name.
+    """
+
+    data: str = "shapes"
+    epochs: int | None = None
+    imgsz: str | None = None
+    batch: int | None = None
+    set: Texts = field(default_factory=list)
+    resume: Path | None = None
+    code: Texts = field(default_factory=list)
+    runs: Path = Path("runs")
+    name: str | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Trained:
+    """Which trained model is used, and how.
+
+    Parameters
+    ----------
+    arm
+        Which arm of a study with several.
+    seed
+        Which seed of a study with several.
+    imgsz
+        Image size; the training size when left out.
+    device
+        cpu or 0; the first GPU when there is one.
+    code
+        File with a class of your own that the run refers to.
+    """
+
+    arm: str | None = None
+    seed: int | None = None
+    imgsz: str | None = None
+    device: str | None = None
+    code: Texts = field(default_factory=list)
 
 
 def read_imgsz(text: str) -> tuple[int, int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from yolograft.cli.options import Output, read_imgsz
 from yolograft.cli.terminal import layer_table, print_json, say
+
+if TYPE_CHECKING:
+    from yolograft.models.detector import Detector
 
 
 def show_(
@@ -43,26 +47,16 @@ def show_(
     grafts = [parse_graft(graft)] if graft else []
     code = from_grafts(grafts)
     spec = place(base, *grafts)
-    network = sketch(spec, code=code)
+    # A class of the user's own may compute with values: count it on a real network.
+    network = build(spec, code=code) if code else sketch(spec)
     params = sum(fact.params for fact in network.facts)
     flops = count_flops(network, size)
     proof = None
     if any(term.ref.init == "identity" for item in grafts for term in item.terms):
         proof = prove_identity(build(base), build(spec, code=code), imgsz=(64, 96))
+    answer = {"model": model, "classes": classes, "imgsz": list(size), "params": params, "flops": flops}
     if output and output.json:
-        layers = [
-            {
-                "name": f.name,
-                "module": f.module,
-                "params": f.params,
-                "out_channels": f.out_channels,
-                "stride": f.stride,
-            }
-            for f in network.facts
-        ]
-        answer = {"model": model, "classes": classes, "imgsz": list(size), "params": params, "flops": flops}
-        identity = {"fp32": proof.fp32, "bf16": proof.bf16} if proof else None
-        print_json(answer | {"layers": layers, "identity": identity})
+        print_json(answer | {"layers": _layers(network), "identity": asdict(proof) if proof else None})
         return
     layer_table(network.facts)
     convention = gflops_ultralytics_convention(network, size)
@@ -75,3 +69,8 @@ def show_(
             say(f"{fact.name}: {fact.note}")
     if proof:
         say(f"identity start: {proof.line()}")
+
+
+def _layers(network: Detector) -> list[dict[str, object]]:
+    keys = ("name", "module", "params", "out_channels", "stride")
+    return [{key: getattr(fact, key) for key in keys} for fact in network.facts]

@@ -29,6 +29,17 @@ class StoredModel:
     hashes: dict[str, str]
     about: dict[str, Any]
 
+    @property
+    def imgsz(self) -> tuple[int, int]:
+        """Training size (height, width), input pixels."""
+        height, width = self.about["imgsz"]
+        return int(height), int(width)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return tuple(self.about["names"])
+
     def detector(self, *, code: Sequence[str | Path] = ()) -> Detector:
         """The detector in eval mode; classes of the user's own need their files named.
 

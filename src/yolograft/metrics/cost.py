@@ -137,6 +137,8 @@ def training_memory_mb(detector: Measurable, imgsz: ImageSize, *, batch: int) ->
     twin = copy.deepcopy(detector)
     for module in twin.modules():
         module.training = True
+    for parameter in twin.parameters():
+        parameter.requires_grad_(True)  # an EMA copy has them frozen
     own = {p.untyped_storage().data_ptr() for p in twin.parameters()}
     kept: dict[int, int] = {}
 

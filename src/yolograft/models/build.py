@@ -24,6 +24,7 @@ from yolograft.models.detector import Detector
 from yolograft.models.identity import IdentityStart
 from yolograft.models.timm_bridge import timm_attention
 from yolograft.models.usercode import adapt
+from yolograft.types import RawPredictions
 
 # Two shapes no layer can confuse: neither square, and of different ratio. Multiples of the widest stride.
 PROBE_SIZES = ((64, 96), (160, 128))
@@ -68,18 +69,19 @@ def instantiate(
         ModuleError: unknown module or option (YG201, YG202), or its constructor fails.
     """
     note = ""
+    options = {key: value for key, value in ref.args if not isinstance(value, tuple)}
     if "::" in ref.module:
         if ref.module not in code:
             raise ModuleError("YG203", f"{ref.module} is not loaded", fix="name its file with --code")
-        module, note = adapt(code[ref.module], _single(in_channels, ref), dict(ref.args))
+        module, note = adapt(code[ref.module], _single(in_channels, ref), options)
     elif ref.module.startswith("timm:"):
         key = ref.module.removeprefix("timm:")
-        module = timm_attention(key, _single(in_channels, ref), dict(ref.args))
+        module = timm_attention(key, _single(in_channels, ref), options)
     else:
         entry = find(ref.module)
-        options = {**dict(ref.args), **built_in}
-        _check_options(entry.cls, entry.name, options)
-        module = entry.cls(in_channels, **options)
+        filled = {**dict(ref.args), **built_in}
+        _check_options(entry.cls, entry.name, filled)
+        module = entry.cls(in_channels, **filled)
     if ref.init == "identity":
         module = IdentityStart(module, in_channels=_single(in_channels, ref))
     return module, note
@@ -163,6 +165,7 @@ def sketch(spec: ModelSpec, *, code: Codebook | None = None) -> Detector:
     """
     with torch.device("meta"):
         modules, facts = _assemble(spec, code or {}, seed=None)
+    modules = {name: module.to("meta") for name, module in modules.items()}
     return Detector(spec, modules, FAMILIES[spec.family], facts)
 
 
@@ -188,15 +191,21 @@ def _assemble(
     modules: dict[str, nn.Module] = {}
     outputs: list[dict[str, Any]] = [{IMAGE: torch.zeros(1, 3, *size)} for size in PROBE_SIZES]
     for layer in spec.layers:
-        with torch.random.fork_rng(devices=[], enabled=seed is not None):
-            if seed is not None:
-                torch.manual_seed(rng.seed_of(seed, "init", layer.name))
+        # A stranger's class may compute with values, which the meta device has none of.
+        real = seed is not None or _is_foreign(layer)
+        with torch.random.fork_rng(devices=[], enabled=real), torch.device("cpu" if real else "meta"):
+            if real:
+                torch.manual_seed(rng.seed_of(seed or 0, "init", layer.name))
             module, note = _construct(layer, spec, facts, code)
         facts[layer.name] = _facts(layer, module, facts, note)
         modules[layer.name] = module
         if seed is None:
             _verify(layer, module, facts[layer.name], outputs)
     return modules, tuple(facts.values())
+
+
+def _is_foreign(layer: LayerSpec) -> bool:
+    return any("::" in ref.module for ref in (layer.ref, *(ref for _, ref in layer.inside)))
 
 
 def _facts(layer: LayerSpec, module: nn.Module, facts: Mapping[str, LayerFacts], note: str) -> LayerFacts:
@@ -219,34 +228,37 @@ def _verify(layer: LayerSpec, module: nn.Module, facts: LayerFacts, outputs: lis
     module.eval()
     for size, known in zip(PROBE_SIZES, outputs, strict=True):
         maps = [known[name] for name in layer.inputs]
-        known[layer.name] = result = _run_probe(layer, module, maps)
-        if not isinstance(result, Tensor):
-            continue  # a head: its form is held by the family's own tests
-        expected = (1, facts.out_channels, size[0] // facts.stride, size[1] // facts.stride)
-        if tuple(result.shape) != expected:
+        result = _run_probe(layer, module, maps)
+        if isinstance(result, Tensor):
+            expected = (1, facts.out_channels, size[0] // facts.stride, size[1] // facts.stride)
+            if tuple(result.shape) != expected:
+                raise ModuleError(
+                    "YG207",
+                    f"{layer.module} at '{layer.name}' promises {list(expected)}, returns {list(result.shape)}",
+                    fix="set out_channels and stride to what forward returns",
+                )
+            result = result.to("meta")
+        elif "::" in layer.module or not isinstance(result, RawPredictions):
             raise ModuleError(
-                "YG207",
-                f"{layer.module} at '{layer.name}' promises {list(expected)} and returns {list(result.shape)}",
-                fix="set out_channels and stride to what forward returns",
+                "YG208",
+                f"{layer.module} at '{layer.name}' returns {type(result).__name__}, not a tensor",
+                fix="end forward with `return x`",
             )
+        known[layer.name] = result
 
 
 def _run_probe(layer: LayerSpec, module: nn.Module, maps: list[Tensor]) -> Any:
-    single = len(maps) == 1 and "head" not in layer.module
+    """One forward pass; whatever it raises becomes one line."""
+    if _is_foreign(layer):
+        maps = [torch.full(m.shape, 0.5, device="cpu") for m in maps]
+    many = len(maps) > 1 or hasattr(module, "strides")
     try:
-        with torch.no_grad():
-            result = module(maps[0] if single else maps)
+        with torch.no_grad(), torch.device(maps[0].device):
+            return module(maps if many else maps[0])
     except YolograftError:
         raise
-    except Exception as error:  # whatever a stranger's forward raises becomes one line
+    except Exception as error:
         shapes = ", ".join(str(list(m.shape)) for m in maps)
         raise ModuleError(
             "YG208", f"{layer.module} at '{layer.name}' fails on {shapes}: {type(error).__name__}: {error}"
         ) from error
-    if result is None or (single and not isinstance(result, Tensor)):
-        raise ModuleError(
-            "YG208",
-            f"{layer.module} at '{layer.name}' returns {type(result).__name__}, not a tensor",
-            fix="end forward with `return x`",
-        )
-    return result

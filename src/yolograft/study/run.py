@@ -72,8 +72,8 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
         measure = EvalStream(held_out, imgsz=recipe.imgsz, batch=recipe.batch, cache=execution.cache)
         for seed in manifest["seeds"]:
             _run_seed(run, arms, seed, recipe, dataset, measure, execution, progress)
-            results = publish(run, dataset, lang=execution.lang)
-        return results
+            publish(run, dataset, lang=execution.lang)
+        return publish(run, dataset, lang=execution.lang)
 
 
 def publish(run: Path, dataset: Dataset | None, *, lang: str = "en") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Starting an arm from trained weights: what is kept, and the proof that an identity graft changes nothing."""
+"""Starting an arm from trained weights: what is kept, and the proof that identity grafts change nothing."""
 
 from __future__ import annotations
 

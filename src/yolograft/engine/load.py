@@ -1,0 +1,27 @@
+"""A stored model, ready on a device: what `eval` and `predict` begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from yolograft.engine.device import default_device
+from yolograft.engine.modelfolder import StoredModel, read_model
+from yolograft.models.detector import Detector
+
+
+def load_detector(
+    folder: Path, *, device: str | None = None, code: Sequence[str | Path] = ()
+) -> tuple[Detector, StoredModel]:
+    """The detector of a model folder in eval mode on ``cpu`` or a GPU index, and what is stored with it.
+
+    Raises:
+        CheckpointError: no model there, damaged, or a class of the user's own has no file.
+    """
+    stored = read_model(folder)
+    where = device or default_device()
+    place = torch.device("cpu") if where == "cpu" else torch.device("cuda", int(where.split(",")[0]))
+    detector = stored.detector(code=code)
+    return detector.to(device=place, memory_format=torch.channels_last), stored  # type: ignore[call-overload]
