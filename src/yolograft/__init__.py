@@ -31,7 +31,6 @@ _PUBLIC = {
     "compare": "yolograft.study.stats",
     "YolograftError": "yolograft.errors",
 }
-__all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
@@ -45,4 +44,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*sorted(_PUBLIC), "__version__"]

@@ -25,8 +25,8 @@ def result_lines(results: Mapping[str, Any]) -> None:
     seeds = len(results["budget"]["seeds"])
     data = results["data"]
     say(
-        f"\n{results['model']} on {data['name']} ({data['train']['images']} training images), mean of {seeds} "
-        f"seed(s) on '{data['eval']['split']}' ({data['eval']['images']} images), AP in points"
+        f"\n{results['model']} on {data['name']} ({data['train']['images']} training images), "
+        f"mean of {seeds} seed(s) on '{data['eval']['split']}' ({data['eval']['images']} images), in points"
     )
     plain_table(
         ("arm", *(head for head, _ in METRICS), "sd(AP)", "difference"),

@@ -48,7 +48,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 class EMA:
-    """Exponential moving average of weights and batch-norm statistics, the weights results are measured on."""
+    """Moving average of weights and batch-norm statistics: the weights results are measured on."""
 
     def __init__(self, model: nn.Module, shadow: nn.Module, recipe: Recipe) -> None:
         self.shadow = shadow.eval().requires_grad_(False)

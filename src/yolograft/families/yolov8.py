@@ -139,7 +139,7 @@ def decode(raw: RawPredictions, head: YOLOv8Head) -> tuple[Tensor, Tensor]:
 
 
 class Losses(NamedTuple):
-    """total: what is differentiated (gains applied, times batch size); parts: per-batch means, gains applied."""
+    """total: what is differentiated (gains applied, times batch size); parts: batch means, gains applied."""
 
     total: Tensor
     parts: dict[str, Tensor]

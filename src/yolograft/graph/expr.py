@@ -184,10 +184,9 @@ def parse_scalar(text: str) -> Scalar:
 
 
 def _default_label(terms: tuple[GraftTerm, ...]) -> str:
-    return "+".join(
-        f"{t.ref.module.rsplit('::', 1)[-1].removeprefix('timm:')}-{'-'.join(_site_label(s) for s in t.sites)}"
-        for t in terms
-    )
+    names = (term.ref.module.rsplit("::", 1)[-1].removeprefix("timm:") for term in terms)
+    places = ("-".join(_site_label(site) for site in term.sites) for term in terms)
+    return "+".join(f"{name}-{place}" for name, place in zip(names, places, strict=True))
 
 
 def _site_label(site: Site) -> str:

@@ -234,7 +234,7 @@ def _verify(layer: LayerSpec, module: nn.Module, facts: LayerFacts, outputs: lis
             if tuple(result.shape) != expected:
                 raise ModuleError(
                     "YG207",
-                    f"{layer.module} at '{layer.name}' promises {list(expected)}, returns {list(result.shape)}",
+                    f"{layer.module} at '{layer.name}' promises {[*expected]}, returns {[*result.shape]}",
                     fix="set out_channels and stride to what forward returns",
                 )
             result = result.to("meta")

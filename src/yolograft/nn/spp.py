@@ -9,7 +9,7 @@ from yolograft.nn.conv import ConvBNAct
 
 
 class SPPF(nn.Module):
-    """Three k x k max poolings in series equal poolings of k, 2k-1, 3k-2: [B,C,H,W] -> [B,out_channels,H,W]."""
+    """Three k x k max poolings in series, equal to poolings of k, 2k-1, 3k-2: [B,C,H,W] -> [B,C',H,W]."""
 
     def __init__(self, in_channels: int, *, out_channels: int, kernel: int = 5) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Runs a study from its manifest: seed by seed, all arms in lockstep; a second call goes on where it stopped."""
+"""Runs a study from its manifest: seed by seed, arms in lockstep; a second call goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -113,9 +113,7 @@ def _warn_if_not_bitwise(
     here = environment(device, resolve_precision(recipe, device))
     for key in BITWISE:
         if here[key] != manifest["environment"][key]:
-            progress.note(
-                f"not bitwise: this study began with {key} {manifest['environment'][key]}, here it is {here[key]}"
-            )
+            progress.note(f"not bitwise: {key} was {manifest['environment'][key]}, here it is {here[key]}")
 
 
 def _run_seed(
