@@ -55,7 +55,7 @@ class TerminalProgress:
         self._seen += 1
         done = max(run.steps for run in runs)
         rate = self._seen * batch * sum(r.status == RUNNING for r in runs) / (time.monotonic() - self._clock)
-        losses = [r.history[-1]["loss"] / r.recipe.batch for r in runs if r.history]
+        losses = [r.history[-1]["loss"] for r in runs if r.history]
         facts = f"{rate:.0f} images/s" + (f"  loss {losses[0]:.2f}" if losses else "")
         if self._task is not None:
             self._bar.update(self._task, completed=done, facts=facts)  # type: ignore[arg-type]

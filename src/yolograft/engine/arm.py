@@ -115,7 +115,7 @@ class ArmRun:
         self._optimizer.zero_grad(set_to_none=True)
         self.ema.update(self.steps)
         self.steps += 1
-        self._count(losses.parts, total)
+        self._count(losses.parts, total / targets.batch_size)
         self.seconds += time.perf_counter() - began
         if self.steps % self.length.steps_per_epoch == 0:
             self._close_epoch(self._peak * factor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -30,12 +31,19 @@ def _cpu_computes_bf16() -> bool:
     return bool((supported and supported()) or (amx and amx()))
 
 
+def _quiet() -> None:
+    """Fabric announces its precision once per arm; the manifest says it already."""
+    for name in ("lightning_fabric", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def open_fabric(device: str, precision: str) -> Fabric:
     """A launched Fabric for ``cpu``, ``0`` or ``0,1``.
 
     Raises:
         MachineError: a GPU is asked for and there is none, or fewer than asked for (YG701).
     """
+    _quiet()
     if device == "cpu":
         fabric = Fabric(accelerator="cpu", devices=1, precision=_FABRIC_PRECISION[precision])  # type: ignore[arg-type]
         fabric.launch()

@@ -25,7 +25,7 @@ def measure_cost(detector: Detector, recipe: Recipe) -> dict[str, Any]:
         "flops": count_flops(detector, recipe.imgsz),
         "gflops_ultralytics": gflops_ultralytics_convention(detector, recipe.imgsz),
         "latency_ms": {"p50": timed.p50_ms, "p90": timed.p90_ms},
-        "latency_of": f"{timed.device}, {timed.precision}, {timed.threads} threads, batch 1",
+        "latency_of": f"{timed.device}, {timed.threads} threads, {timed.precision}",
         "fps": timed.fps,
         "peak_memory_mb": training_memory_mb(detector, recipe.imgsz, batch=recipe.batch),
     }

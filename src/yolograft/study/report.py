@@ -180,6 +180,10 @@ def _result_figures(results: Mapping[str, Any], arms: Sequence[Arm], words: Word
 
 
 def _device(results: Mapping[str, Any], words: Wording) -> str:
+    timed = (words_of(table(arm).get("latency_of")) for arm in rows(results.get("arms")))
+    known = next((text for text in timed if text), "")
+    if known:
+        return known
     budget = table(results.get("budget"))
     threads = words_of(budget.get("threads"))
     parts = [words_of(budget.get("device")), words("threads", count=threads) if threads else ""]
