@@ -49,23 +49,39 @@ def run(arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         if debug:
             raise
-        return _say(_usage_line(error), 2)
+        return _say(_usage_line(error, tokens), 2)
     except YolograftError as error:
         if debug:
             raise
         return _say(error.line(), error.exit_code)
-    except KeyboardInterrupt:
-        return _say("stopped", 130)
     except BrokenPipeError:
         return 0
+    except (OSError, MemoryError, RuntimeError) as error:
+        line = _machine_line(error)
+        if debug or not line:
+            raise
+        return _say(line, 3)
+    except KeyboardInterrupt:
+        return _say("stopped", 130)
 
 
-def _usage_line(error: CycloptsError) -> str:
+def _usage_line(error: CycloptsError, tokens: Sequence[str]) -> str:
     fix = "see yolograft --help"
-    if isinstance(error, UnusedCliTokensError | UnknownCommandError) and "@" in str(error):
+    stray = isinstance(error, UnusedCliTokensError) and "--graft" in tokens
+    if stray or (isinstance(error, UnusedCliTokensError | UnknownCommandError) and "@" in str(error)):
         fix = SPLIT_HINT
     text = " ".join(str(error).split())
     return YolograftError("YG190", text, fix=fix).line()
+
+
+def _machine_line(error: Exception) -> str:
+    """The machine's own trouble in one line; empty for a defect of ours, which keeps its traceback."""
+    if isinstance(error, OSError):
+        where = str(error.filename) if error.filename else ""
+        return YolograftError("YG702", error.strerror or str(error), where=where).line()
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return YolograftError("YG703", "out of memory", fix="lower --batch or --imgsz, or --group 1").line()
+    return ""
 
 
 def _say(line: str, code: int) -> int:

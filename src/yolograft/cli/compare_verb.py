@@ -13,7 +13,7 @@ DEMO_GRAFTS = (
     "coord_att@neck.p3,neck.p4,neck.p5",
     "a2-as-printed=double_att:c_n=1,reproject=off@backbone.p2",
 )
-DEMO_EPOCHS, DEMO_IMGSZ = 40, "160"
+DEMO = {"epochs": 20, "imgsz": "128", "batch": 8}
 
 
 def compare_(
@@ -51,19 +51,20 @@ def compare_(
 
     training, machine, output = training or Training(), machine or Machine(), output or Output()
     if training.resume is not None:
-        return launch.resume(training, machine=machine, output=output)
-    demo = training.data == "shapes"
+        asked = graft is not None or (seeds, first_seed, margin) != (3, 0, 0.5)
+        return launch.resume(training, asked=asked, machine=machine, output=output)
+    # A graft onto trained weights starts as the identity unless the expression says otherwise.
+    start_as = "identity" if training.weights else "paper"
     plan = Plan(
         kind="compare",
         model=model,
         data=training.data,
-        grafts=tuple(parse_graft(text) for text in graft or DEMO_GRAFTS),
+        grafts=tuple(parse_graft(text, init=start_as) for text in graft or DEMO_GRAFTS),
         seeds=tuple(range(first_seed, first_seed + seeds)),
-        recipe=launch.recipe_of(
-            training, epochs=DEMO_EPOCHS if demo else None, imgsz=DEMO_IMGSZ if demo else "640"
-        ),
+        recipe=launch.recipe_of(training, **DEMO if training.data == "shapes" else {}),
         margin=margin,
         device=launch.device_of(machine),
         command=launch.command_line(),
+        weights=launch.weights_of(training),
     )
     return launch.start(plan, training, machine=machine, output=output)

@@ -6,18 +6,20 @@ from yolograft.cli.options import Output
 from yolograft.cli.terminal import plain_table, print_json, say
 
 
-def check_(path: str, /, *, output: Output | None = None) -> None:
+def check_(path: str, /, *, decode: bool = False, output: Output | None = None) -> None:
     """Count a dataset and list what is odd in it. Nothing is written.
 
     Parameters
     ----------
     path
         Dataset folder (VOC, COCO or YOLO layout), its data.yaml or JSON, or "shapes".
+    decode
+        Decode every image as well, to find damaged ones.
     """
     from yolograft.data.check import check
     from yolograft.data.source import open_dataset
 
-    answer = check(open_dataset(path))
+    answer = check(open_dataset(path), decode=decode)
     if output and output.json:
         print_json(answer)
         return

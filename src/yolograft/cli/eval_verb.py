@@ -36,6 +36,7 @@ def eval_(
     from yolograft.data.source import open_dataset
     from yolograft.engine.evaluate import evaluate
     from yolograft.engine.load import load_detector
+    from yolograft.errors import DataError
     from yolograft.study.pick import data_of, model_folder
     from yolograft.study.plan import eval_split
     from yolograft.study.scores import score_table
@@ -44,6 +45,13 @@ def eval_(
     folder = model_folder(run, arm=trained.arm, seed=trained.seed)
     detector, stored = load_detector(folder, device=trained.device, code=trained.code)
     dataset = open_dataset(data or data_of(folder))
+    if dataset.names != stored.names:
+        raise DataError(
+            "YG344",
+            f"the model knows {', '.join(stored.names[:6])}, the dataset {', '.join(dataset.names[:6])}",
+            where=str(dataset.root),
+            fix="classes must be the same, in the same order",
+        )
     chosen = split or eval_split(dataset)
     size = read_imgsz(trained.imgsz) if trained.imgsz else stored.imgsz
     stream = EvalStream(dataset.split(chosen), imgsz=size, batch=batch, stride=detector.stride)

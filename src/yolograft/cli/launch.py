@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from yolograft.engine.device import default_device
 from yolograft.engine.interrupt import Interrupted
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Settings
+from yolograft.errors import SpecError
 from yolograft.models.codebook import from_files, from_grafts
+from yolograft.study.pick import model_folder
 from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
 from yolograft.study.run import Execution, run_study
 
@@ -27,14 +30,21 @@ def command_line() -> str:
     return " ".join(f'"{w}"' if any(c in w for c in ":,=@+ ") else shlex.quote(w) for w in words)
 
 
-def recipe_of(training: Training, *, epochs: int | None, imgsz: str) -> Recipe:
-    """The recipe the options ask for; ``epochs`` and ``imgsz`` where they do not say."""
+def recipe_of(
+    training: Training, *, epochs: int | None = None, imgsz: str = "640", batch: int | None = None
+) -> Recipe:
+    """The recipe the options ask for; the keyword arguments where they do not say."""
     return make_recipe(
         training.set,
-        epochs=training.epochs or epochs,
+        epochs=epochs if training.epochs is None else training.epochs,
         imgsz=read_imgsz(training.imgsz or imgsz),
-        batch=training.batch,
+        batch=batch if training.batch is None else training.batch,
     )
+
+
+def weights_of(training: Training) -> str:
+    """The model folder to start from; empty for a fresh start."""
+    return str(model_folder(training.weights).resolve()) if training.weights else ""
 
 
 def start(plan: Plan, training: Training, *, machine: Machine, output: Output) -> int:
@@ -44,9 +54,20 @@ def start(plan: Plan, training: Training, *, machine: Machine, output: Output) -
     return _go(run, code, plan.device, machine, output)
 
 
-def resume(training: Training, *, machine: Machine, output: Output) -> int:
-    """Go on with a study that was stopped."""
+def resume(training: Training, *, asked: bool, machine: Machine, output: Output) -> int:
+    """Go on with a study that was stopped.
+
+    Args:
+        asked: whether the verb's own options ask for another experiment.
+
+    Raises:
+        SpecError: the command line asks for another experiment than the one resumed (YG193).
+    """
     run = training.resume or Path()
+    if asked or replace(training, resume=None, code=[]) != Training():
+        raise SpecError(
+            "YG193", "--resume goes on with the study as it was planned", fix="leave out the rest"
+        )
     manifest = read_manifest(run)
     code = from_files(code_hashes(manifest), training.code)
     return _go(run, code, machine.device or manifest["device"], machine, output)

@@ -19,7 +19,7 @@ def modules_(name: str | None = None, /, *, timm: bool = False, output: Output |
         List the timm attention keys that pass the checks as well.
     """
     from yolograft.models.catalog import ENTRIES, Entry, find
-    from yolograft.models.timm_bridge import timm_keys
+    from yolograft.models.timm_bridge import probe, timm_keys
 
     def facts(entry: Entry) -> dict[str, object]:
         parameters = list(inspect.signature(entry.cls).parameters.values())[1:]
@@ -34,6 +34,13 @@ def modules_(name: str | None = None, /, *, timm: bool = False, output: Output |
         }
 
     if name is not None:
+        if name.startswith("timm:"):
+            reason = probe(name.removeprefix("timm:"))
+            say(
+                f"{name}: "
+                + (f"cannot be grafted: {reason}" if reason else f'passes the checks; use: "{name}@neck.p3"')
+            )
+            return
         entry = find(name)
         if output and output.json:
             print_json(facts(entry))
@@ -42,7 +49,9 @@ def modules_(name: str | None = None, /, *, timm: bool = False, output: Output |
         say(inspect.getdoc(inspect.getmodule(entry.cls)) or "")
         say("\n" + (inspect.getdoc(entry.cls) or ""))
         options = ", ".join(f"{k}={v}" for k, v in facts(entry)["options"].items())  # type: ignore[union-attr]
-        say(f'\noptions: {options}\nuse: "{entry.name}@neck.p3"')
+        say(f"\noptions: {options}")
+        if entry.kind == "attention":
+            say(f'use: "{entry.name}@neck.p3"')
         return
     graftable = [entry for entry in ENTRIES if entry.kind == "attention"]
     keys = list(timm_keys()) if timm else []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from yolograft.errors import SpecError
 
@@ -36,7 +37,7 @@ class Machine:
     Parameters
     ----------
     device
-        cpu, 0 or 0,1; the first GPU when there is one.
+        cpu or a GPU index; the first GPU when there is one.
     workers
         Processes that prepare batches; 0 prepares them inline and is fastest on few cores.
     cache
@@ -46,9 +47,9 @@ class Machine:
     """
 
     device: str | None = None
-    workers: int = 0
+    workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     cache: Literal["ram", "none"] = "ram"
-    group: int | None = None
+    group: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
 
 
 Texts = Annotated[list[str], Parameter(negative="")]
@@ -71,6 +72,8 @@ class Training:
         Images per step.
     set
         Recipe value, key=value; repeat for more.
+    weights
+        Run or model folder to start from.
     resume
         Run folder to go on with.
     code
@@ -86,6 +89,7 @@ class Training:
     imgsz: str | None = None
     batch: int | None = None
     set: Texts = field(default_factory=list)
+    weights: Path | None = None
     resume: Path | None = None
     code: Texts = field(default_factory=list)
     runs: Path = Path("runs")

@@ -49,6 +49,9 @@ def predict_(
         print_json({"folder": str(folder), "images": found})
         return
     for item in found:
+        if "error" in item:
+            say(item["error"])
+            continue
         counts = Counter(box["name"] for box in item["detections"])
         say(f"{item['image']}: {', '.join(f'{n} {k}' for k, n in counts.items()) or 'nothing'}")
     say(f"pictures and detections.json in {folder}")

@@ -19,7 +19,7 @@ class TerminalProgress:
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, emoji=False)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

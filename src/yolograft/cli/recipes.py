@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
+from yolograft.data.augment import AugmentConfig
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import SpecError
 from yolograft.graph.expr import parse_scalar
@@ -27,12 +29,21 @@ def make_recipe(settings: Sequence[str], **given: Any) -> Recipe:
         *path, last = key.strip().split(".")
         for part in path:
             target = target.setdefault(part, {})
+            if not isinstance(target, dict):
+                raise SpecError("YG192", f"--set {setting}", fix=f"{part} is one value: --set {part}=value")
         target[last] = parse_scalar(text)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"])
-        known = ", ".join(Recipe.model_fields)
-        fix = f"keys: {known}" if first["type"] == "extra_forbidden" else ""
-        raise SpecError("YG192", f"recipe {place}: {first['msg']}", fix=fix) from error
+        raise _one_line(error) from error
+
+
+def _one_line(error: ValidationError) -> SpecError:
+    first = error.errors()[0]
+    *path, key = [str(part) for part in first["loc"]]
+    if first["type"] != "extra_forbidden":
+        return SpecError("YG192", f"recipe {'.'.join((*path, key))}: {first['msg']}")
+    known = AugmentConfig.model_fields if path else Recipe.model_fields
+    near = get_close_matches(key, known, n=1)
+    fix = (f"did you mean {near[0]}? " if near else "") + f"keys: {', '.join(known)}"
+    return SpecError("YG192", f"no recipe key '{'.'.join((*path, key))}'", fix=fix)

@@ -47,12 +47,14 @@ def result_lines(results: Mapping[str, Any]) -> None:
     timed = next((arm["latency_of"] for arm in arms if arm.get("latency_of")), "")
     if timed:
         say(f"latency: {timed}; GFLOPs: convolution + matmul, 2 per MAC, and the ultralytics convention")
+    if not results["bitwise"]:
+        say("not bitwise: some runs were made on another machine or torch build than the first")
     for arm in arms:
         for run in arm["runs"]:
             if run["status"] == "diverged":
                 say(f"{arm['label']} seed {run['seed']} diverged: {run['reason']}")
         if arm["comparison"]:
-            say(f"\n{arm['label']}: {arm['comparison']['sentence']}")
+            say(f"\n{arm['comparison']['sentence']}")
             if arm["comparison"]["known"]:
                 say(f"  known: {arm['comparison']['known']}")
 

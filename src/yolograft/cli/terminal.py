@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,13 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     """One line for people, no markup read."""
-    Console(soft_wrap=True, highlight=False).print(text, markup=False)
+    Console(soft_wrap=True, highlight=False, emoji=False).print(text, markup=False)
 
 
 def print_json(data: Any) -> None:
     """One JSON document and nothing else."""
-    Console(soft_wrap=True, highlight=False).print(
-        json.dumps(data, ensure_ascii=False, indent=1), markup=False
-    )
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(data, ensure_ascii=not utf8, indent=1, allow_nan=False) + "\n")
 
 
 def plain_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -30,10 +30,10 @@ def plain_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, head in enumerate(heads):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        table.add_column(head, justify="right" if numeric else "left")
+        table.add_column(head, justify="right" if numeric else "left", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    Console(highlight=False).print(table)
+    Console(highlight=False, emoji=False).print(table)
 
 
 def _cell(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -16,7 +15,6 @@ def train_(
     *,
     graft: Annotated[str | None, Parameter(help="Graft expression, e.g. coord_att@neck.p3.")] = None,
     seed: int = 0,
-    weights: Annotated[Path | None, Parameter(help="Run or model folder to start from.")] = None,
     training: Training | None = None,
     machine: Machine | None = None,
     output: Output | None = None,
@@ -36,19 +34,19 @@ def train_(
 
     training, machine, output = training or Training(), machine or Machine(), output or Output()
     if training.resume is not None:
-        return launch.resume(training, machine=machine, output=output)
+        return launch.resume(training, asked=graft is not None or seed != 0, machine=machine, output=output)
     # A graft onto trained weights starts as the identity unless the expression says otherwise.
-    start_as = "identity" if weights else "paper"
+    start_as = "identity" if training.weights else "paper"
     plan = Plan(
         kind="train",
         model=model,
         data=training.data,
         grafts=(parse_graft(graft, init=start_as),) if graft else (),
         seeds=(seed,),
-        recipe=launch.recipe_of(training, epochs=None, imgsz="640"),
+        recipe=launch.recipe_of(training),
         baseline=graft is None,
         device=launch.device_of(machine),
         command=launch.command_line(),
-        weights=str(weights) if weights else "",
+        weights=launch.weights_of(training),
     )
     return launch.start(plan, training, machine=machine, output=output)

@@ -96,6 +96,11 @@ def _load(path: Path) -> dict[str, Any]:
     lists = ("images", "annotations", "categories")
     if not isinstance(document, dict) or not all(isinstance(document.get(key), list) for key in lists):
         raise DataError("YG308", f"no COCO file: it needs the lists {', '.join(lists)}", where=str(path))
+    for key in lists:
+        for place, item in enumerate(document[key]):
+            ids = [item.get(k) for k in ("id", "image_id")] if isinstance(item, dict) else [[]]
+            if any(isinstance(value, list | dict) for value in ids):
+                raise DataError("YG308", f"{key}[{place}] is not an entry with a plain id", where=str(path))
     return document
 
 

@@ -35,6 +35,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
             elif (
                 start.startswith(b"BM") and len(start) == 26 and struct.unpack_from("<I", start, 14)[0] >= 40
             ):
+                # A negative height says that the first row is the top one; headers below 40 bytes are OS/2's.
                 width, height = struct.unpack_from("<ii", start, 18)
                 size = (abs(height), width)
             else:
@@ -44,12 +45,6 @@ def image_size(path: Path) -> tuple[int, int] | None:
     if size is not None and min(size) > 0:
         return size
     return _decoded(path)
-
-
-def _bmp(start: bytes) -> tuple[int, int] | None:
-    header_size, width, height = struct.unpack_from("<Iii", start, 14)
-    # A negative height says that the first row is the top one; headers below 40 bytes are OS/2's.
-    return (abs(height), width) if header_size >= 40 else None
 
 
 def _decoded(path: Path) -> tuple[int, int] | None:

@@ -20,7 +20,7 @@ CLASSES = ("circle", "ellipse", "square", "diamond", "star")
 # Every shape keeps at least this share of its pixels visible.
 MIN_VISIBLE = 0.55
 # Half the extent of a shape as a share of the image side, drawn log-uniformly between these.
-_EXTENT = (0.045, 0.19)
+_EXTENT = (0.07, 0.27)
 # Least distance between a shape's colour and the ground under it, RGB units of 0..255.
 _CONTRAST = 85.0
 _TRIES = 12

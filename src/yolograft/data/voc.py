@@ -58,6 +58,14 @@ def read_voc(root: Path) -> Dataset:
     stems: dict[str, list[str]] = {}
     for split, path in lists.items():
         stems[split] = _stems(path, root=root, found=findings)
+        if split == "train" and path.stem == "trainval":
+            held_out = {
+                stem
+                for other in lists
+                if other != "train"
+                for stem in _stems(lists[other], root=root, found=[])
+            }
+            stems[split] = [stem for stem in stems[split] if stem not in held_out]
         for stem in list(stems[split]):
             xml = root / "Annotations" / f"{stem}.xml"
             if not xml.is_file():
@@ -79,7 +87,8 @@ def _split_lists(root: Path) -> tuple[dict[str, Path], list[Finding]]:
     main = root / "ImageSets" / "Main"
     lists = {split: main / f"{split}.txt" for split in _SPLITS if (main / f"{split}.txt").is_file()}
     if "train" not in lists and (main / "trainval.txt").is_file():
-        note = finding("YG324", "ImageSets/Main/trainval.txt", 0, "no train.txt: trainval is read as train")
+        text = "no train.txt: trainval without the stems of val and test is read as train"
+        note = finding("YG324", "ImageSets/Main/trainval.txt", 0, text)
         return {"train": main / "trainval.txt", **lists}, [note]
     if not lists:
         fix = "write train.txt and val.txt there, one image stem per line"

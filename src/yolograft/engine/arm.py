@@ -65,7 +65,7 @@ class ArmRun:
         detector = detector.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.detector: Detector = detector
         self.ema = EMA(detector, copy.deepcopy(detector), recipe)
-        optimizer = build_optimizer(detector, recipe, arm.spec.num_classes)
+        optimizer = build_optimizer(detector, recipe, arm.spec.num_classes, fused=not self._scaled)
         self._model, self._optimizer = fabric.setup(detector, optimizer)
         self._peak = recipe.peak_lr(arm.spec.num_classes)
         self._criterion = detector.family.criterion(
@@ -187,11 +187,19 @@ class ArmRun:
         for key, value in part.get("optimizer", {}).items():
             index, _, name = key.partition(".")
             moments.setdefault(int(index), {})[name] = value
+        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        for index, state_of in moments.items():
+            moments[index] = {k: _laid_out_as(parameters[index], v) for k, v in state_of.items()}
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
         self.status, self.reason = state["status"], state["reason"]
         self.history, self._sums = list(state["history"]), dict(state["sums"])
+
+
+def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
+    """The moment in the memory layout of its parameter: fused optimisers walk both side by side."""
+    return torch.empty_like(parameter).copy_(moment) if moment.shape == parameter.shape else moment
 
 
 def _by_prefix(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

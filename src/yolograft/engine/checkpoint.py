@@ -1,7 +1,7 @@
 """Checkpoints: safetensors for tensors, JSON for everything else, written atomically and hashed.
 
 A checkpoint is a folder. It is written under a temporary name, flushed to disk and renamed, so that at
-every moment either the old or the new one is whole. Nothing in it can run.
+every moment either the old or the new one is whole; both its files are hashed. Nothing in it can run.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ def write_json(path: Path, data: Any) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise MachineError("YG702", f"cannot write: {error.strerror}", where=str(path)) from error
 
 
@@ -52,6 +54,7 @@ def read_json(path: Path) -> Any:
 
 def write_checkpoint(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write a checkpoint folder; an older one of the same name is replaced once the new one is whole."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -61,31 +64,50 @@ def write_checkpoint(folder: Path, tensors: dict[str, Tensor], state: dict[str, 
         # Tied or strided tensors must stand alone in the file.
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary / TENSORS)
         _flush(temporary / TENSORS)
-        write_json(temporary / STATE, {"format": FORMAT, "sha256": _sha256(temporary / TENSORS), **state})
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.replace(folder)
+        whole = {"format": FORMAT, "sha256": _sha256(temporary / TENSORS), **state}
+        write_json(temporary / STATE, {"state_sha256": _state_sha256(whole), **whole})
+        _put_in_place(temporary, folder)
         _flush(folder.parent)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise MachineError(
-            "YG702", f"cannot write a checkpoint: {error.strerror}", where=str(folder)
-        ) from error
+        # safetensors reports a full disk as an error of its own.
+        if not isinstance(error, OSError | SafetensorError):
+            raise
+        cause = getattr(error, "strerror", None) or error
+        raise MachineError("YG702", f"cannot write a checkpoint: {cause}", where=str(folder)) from error
+
+
+def _put_in_place(temporary: Path, folder: Path) -> None:
+    """Rename a whole folder to its name; the one it replaces is moved aside, and back if that fails."""
+    aside = folder.with_name(f".{folder.name}.old.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        if folder.exists():
+            folder.replace(aside)
+        temporary.replace(folder)
+    finally:
+        if aside.exists() and not folder.exists():
+            aside.replace(folder)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and state of a checkpoint folder.
 
     Raises:
-        CheckpointError: missing (YG401), damaged (YG402) or written by a newer version (YG403).
+        CheckpointError: missing (YG401), damaged (YG402) or of another version (YG403).
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     state = read_json(folder / STATE)
-    if not isinstance(state, dict) or state.get("format", 0) > FORMAT:
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(
-            "YG403", "written by a newer yolograft", where=str(folder), fix="update yolograft"
+            "YG403", f"no checkpoint of format {FORMAT}", where=str(folder), fix="update yolograft"
+        )
+    if state.pop("state_sha256", None) not in (None, _state_sha256(state)):
+        raise CheckpointError(
+            "YG402", "it does not match its hash: the file is damaged", where=str(folder / STATE)
         )
     path = folder / TENSORS
     if not path.is_file():
@@ -126,6 +148,12 @@ def drop_old_checkpoints(root: Path, keep: int) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _state_sha256(state: dict[str, Any]) -> str:
+    # Through JSON and back: what is read again is what is hashed (keys become text, tuples lists).
+    plain = json.loads(json.dumps(state, allow_nan=False))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from yolograft.engine.device import default_device
+from yolograft.engine.device import default_device, exact_arithmetic, places
 from yolograft.engine.modelfolder import StoredModel, read_model
 from yolograft.models.detector import Detector
 
@@ -19,9 +19,10 @@ def load_detector(
 
     Raises:
         CheckpointError: no model there, damaged, or a class of the user's own has no file.
+        MachineError: no such device (YG701).
     """
+    exact_arithmetic()
     stored = read_model(folder)
-    where = device or default_device()
-    place = torch.device("cpu") if where == "cpu" else torch.device("cuda", int(where.split(",")[0]))
+    place = places(device or default_device())[0]
     detector = stored.detector(code=code)
     return detector.to(device=place, memory_format=torch.channels_last), stored  # type: ignore[call-overload]

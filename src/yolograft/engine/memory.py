@@ -7,10 +7,12 @@ three allocator settings stop that. Elsewhere nothing is changed.
 from __future__ import annotations
 
 import ctypes
-import os
+import math
 import platform
 
 import torch
+
+from yolograft.data.memory import available_bytes
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _INT_MAX = 2**31 - 1
@@ -25,14 +27,9 @@ def keep_freed_memory() -> bool:
     return all(mallopt(code, value) == 1 for code, value in settings)
 
 
-def available_bytes(device: torch.device) -> int | None:
-    """Memory free on the device right now; None where the platform does not say."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
+def free_bytes(device: torch.device) -> int:
+    """Memory free on the device right now."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else available_bytes()
 
 
 def arms_per_group(params: list[int], batch: int, pixels: int, device: torch.device) -> int:
@@ -41,10 +38,9 @@ def arms_per_group(params: list[int], batch: int, pixels: int, device: torch.dev
     An arm holds its weights, gradients, two moments and the EMA; only one arm at a time holds
     activations, counted generously from parameters and pixels of a batch.
     """
-    free = available_bytes(device)
-    if free is None or not params:
-        return max(len(params), 1)
     largest = max(params)
-    activations = batch * pixels * 3_000 + 8 * largest
-    fits = int((free * 0.8 - activations) // (20 * largest))
+    # A yolov8n keeps 465 bytes a pixel for the backward pass; maps grow with width, parameters with its
+    # square. Half as much again for what else a step holds.
+    activations = 1.5 * batch * pixels * 465 * math.sqrt(largest / 3e6)
+    fits = int((free_bytes(device) * 0.8 - activations) // (20 * largest))
     return min(max(fits, 1), len(params))

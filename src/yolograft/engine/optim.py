@@ -12,10 +12,13 @@ from yolograft.engine.recipe import Recipe
 MIN_WARMUP_STEPS = 100
 
 
-def build_optimizer(model: nn.Module, recipe: Recipe, num_classes: int) -> torch.optim.Optimizer:
+def build_optimizer(
+    model: nn.Module, recipe: Recipe, num_classes: int, *, fused: bool = True
+) -> torch.optim.Optimizer:
     """AdamW or SGD with Nesterov momentum over every trainable parameter, bare ones included.
 
     Weights of two or more dimensions decay; biases, norm scales and 0-dim identity scales do not.
+    ``fused`` must be off under loss scaling, where a fused step would unscale before clipping sees it.
     """
     decay: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
@@ -28,8 +31,8 @@ def build_optimizer(model: nn.Module, recipe: Recipe, num_classes: int) -> torch
     ]
     lr = recipe.peak_lr(num_classes)
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=lr, betas=(recipe.momentum, 0.999), fused=True)
-    return torch.optim.SGD(groups, lr=lr, momentum=recipe.momentum, nesterov=True, fused=True)
+        return torch.optim.AdamW(groups, lr=lr, betas=(recipe.momentum, 0.999), fused=fused)
+    return torch.optim.SGD(groups, lr=lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused)
 
 
 def lr_factor(step: int, *, total_steps: int, steps_per_epoch: int, recipe: Recipe) -> float:
@@ -51,13 +54,8 @@ class EMA:
     """Moving average of weights and batch-norm statistics: the weights results are measured on."""
 
     def __init__(self, model: nn.Module, shadow: nn.Module, recipe: Recipe) -> None:
-        self.shadow = shadow.eval().requires_grad_(False)
+        self._model, self.shadow = model, shadow.eval().requires_grad_(False)
         self.decay, self.tau = recipe.ema_decay, recipe.ema_tau
-        live, kept = model.state_dict(), shadow.state_dict()
-        floats = [key for key, value in live.items() if value.is_floating_point()]
-        self._live = [live[key] for key in floats]
-        self._kept = [kept[key] for key in floats]
-        self._counters = [(live[key], kept[key]) for key in live if key not in set(floats)]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -65,6 +63,9 @@ class EMA:
         from torch.optim.swa_utils import get_ema_multi_avg_fn
 
         decay = self.decay * (1 - math.exp(-(step + 1) / self.tau))
-        get_ema_multi_avg_fn(decay)(self._kept, self._live, step)
-        for live, kept in self._counters:
-            kept.copy_(live)
+        # Looked up every time: a module may put a new tensor in the place of a buffer.
+        live, kept = self._model.state_dict(), self.shadow.state_dict()
+        floats = [key for key, value in live.items() if value.is_floating_point()]
+        get_ema_multi_avg_fn(decay)([kept[key] for key in floats], [live[key] for key in floats], step)
+        for key in live.keys() - set(floats):
+            kept[key].copy_(live[key])

@@ -11,13 +11,13 @@ import numpy as np
 
 from yolograft.data.eval_stream import batch_of_image
 from yolograft.data.images import Image, decode_file
+from yolograft.data.paths import IMAGE_SUFFIXES, images_in
 from yolograft.engine.checkpoint import write_json
 from yolograft.engine.evaluate import EvalSettings, detect
 from yolograft.errors import DataError
 from yolograft.models.detector import Detector
 from yolograft.types import Detections
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # Okabe-Ito, RGB: told apart by every kind of colour vision.
 PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (213, 94, 0), (0, 114, 178), (204, 121, 167))
 
@@ -31,13 +31,15 @@ def find_images(sources: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for source in sources:
         if source.is_dir():
-            found += sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+            found += images_in(source)
         elif source.is_file():
             found.append(source)
         else:
             raise DataError("YG340", "no such file or folder", where=str(source))
     if not found:
-        raise DataError("YG340", "no image to look at", fix=f"images end in {' '.join(IMAGE_SUFFIXES)}")
+        raise DataError(
+            "YG340", "no image to look at", fix=f"images end in {' '.join(sorted(IMAGE_SUFFIXES))}"
+        )
     return found
 
 
@@ -57,7 +59,11 @@ def predict_files(
     """
     answers = []
     for number, path in enumerate(images):
-        pixels = decode_file(path)
+        try:
+            pixels = decode_file(path)
+        except DataError as error:
+            answers.append({"image": str(path), "error": error.line(), "detections": []})
+            continue
         batch = batch_of_image(pixels, imgsz=imgsz, stride=detector.stride)
         found = detect(detector, [batch], images=1, settings=EvalSettings(confidence=confidence))[0]
         picture = f"{number:04d}-{path.stem}.png"

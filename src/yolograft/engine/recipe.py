@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from yolograft.data.augment import AugmentConfig
 
@@ -19,16 +19,17 @@ class Recipe(BaseModel):
     stretched to at least 100 steps but never beyond a tenth of the run. The EMA decay at step t is
     ema_decay * (1 - exp(-t / ema_tau)). clip is the largest gradient norm. precision ``auto`` is bf16
     autocast where the device computes in it, fp16 with loss scaling on other GPUs, fp32 elsewhere.
-    close_mosaic turns mosaic off for the last epochs. eval_points is how often the curve is measured.
+    close_mosaic turns mosaic off for the last epochs, at most a quarter of the run. eval_points is how often
+    the curve is measured.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(100, ge=1)
     batch: int = Field(16, ge=1)
     imgsz: tuple[int, int] = (640, 640)
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: float | Literal["auto"] = "auto"
+    lr: PositiveFloat | Literal["auto"] = "auto"
     lr_final: float = Field(0.01, gt=0, le=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(0.0005, ge=0)
@@ -51,6 +52,10 @@ class Recipe(BaseModel):
         if any(side <= 0 or side % 32 for side in value):
             raise ValueError(f"{value[0]}x{value[1]}: both sides must be positive multiples of 32")
         return value
+
+    def plain_epochs(self) -> int:
+        """Last epochs without mosaic."""
+        return min(self.close_mosaic, self.epochs // 4)
 
     def peak_lr(self, num_classes: int) -> float:
         """The peak learning rate, ``auto`` resolved."""

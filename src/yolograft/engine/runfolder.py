@@ -14,6 +14,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from yolograft.errors import CheckpointError, MachineError
 
@@ -27,17 +28,21 @@ def new_run_folder(base: Path, name: str) -> Path:
         MachineError: the folder cannot be made (YG702).
     """
     number = 1
-    while True:
-        folder = base / f"{name}-{number:03d}"
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        while (base / f"{name}-{number:03d}").exists():
             number += 1
-        except OSError as error:
-            raise MachineError(
-                "YG702", f"cannot make a run folder: {error.strerror}", where=str(folder)
-            ) from error
+        folder = base / f"{name}-{number:03d}"
+        folder.mkdir()
+    except FileExistsError:
+        return new_run_folder(base, name) if base.is_dir() else _refuse(base, "it is no folder")
+    except OSError as error:
+        return _refuse(base, error.strerror or str(error))
+    return folder
+
+
+def _refuse(base: Path, why: str) -> NoReturn:
+    raise MachineError("YG702", f"cannot make a run folder: {why}", where=str(base))
 
 
 def arm_folder(run: Path, label: str, seed: int) -> Path:
@@ -80,7 +85,7 @@ def _remove_if_dead(lock: Path, host: object) -> None:
             "YG406",
             f"process {pid} on {where} is writing this run",
             where=str(lock.parent),
-            fix="wait, or stop it",
+            fix=f"wait, stop it, or delete {lock.name} if it is gone",
         )
     lock.unlink(missing_ok=True)
 

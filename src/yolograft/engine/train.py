@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from yolograft.data.loader import Batch, TrainStream
 from yolograft.engine import checkpoint
 from yolograft.engine.arm import RUNNING, Arm, ArmRun, Length
-from yolograft.engine.device import open_fabric, resolve_precision
+from yolograft.engine.device import open_fabric, places, resolve_precision
 from yolograft.engine.interrupt import Interrupts
 from yolograft.engine.memory import arms_per_group, keep_freed_memory
 from yolograft.engine.recipe import Recipe
@@ -30,11 +30,13 @@ from yolograft.types import Targets
 class Settings:
     """What may differ between machines without changing the experiment.
 
-    device: ``cpu``, ``0`` or ``0,1``. checkpoint_seconds: least time between checkpoints, which are
-    written at epoch ends. group: most arms held in memory at once; None works it out.
+    device: ``cpu`` or a GPU index. precision: fp32, bf16 or fp16; the recipe's when None.
+    checkpoint_seconds: least time between checkpoints, which are written at epoch ends. group: most arms
+    held in memory at once; None works it out.
     """
 
     device: str = "cpu"
+    precision: str | None = None
     checkpoint_seconds: float = 30.0
     group: int | None = None
 
@@ -81,8 +83,10 @@ def train(
     """
     keep_freed_memory()
     length = Length(stream.steps_per_epoch * recipe.epochs, stream.steps_per_epoch)
-    precision = resolve_precision(recipe, settings.device)
+    precision = settings.precision or resolve_precision(recipe, settings.device)
     size = settings.group or _group_size(arms, recipe, settings.device)
+    if size < len(arms):
+        progress.note(f"arms run in groups of {size} over the same batches")
     finished: list[ArmRun] = []
     with Interrupts() as interrupts:
         for first in range(0, len(arms), size):
@@ -103,13 +107,13 @@ def train(
             _resume(runs, places, progress)
             _run_group(runs, places, stream, settings, progress, curve, interrupts)
             finished += runs
+        interrupts.raise_if_pending()
     return finished
 
 
 def _group_size(arms: Sequence[Arm], recipe: Recipe, device: str) -> int:
-    where = torch.device("cpu") if device == "cpu" else torch.device("cuda", int(device.split(",")[0]))
     params = [sum(f.params for f in inspect_spec(arm.spec, code=arm.code)) for arm in arms]
-    return arms_per_group(params, recipe.batch, recipe.imgsz[0] * recipe.imgsz[1], where)
+    return arms_per_group(params, recipe.batch, recipe.imgsz[0] * recipe.imgsz[1], places(device)[0])
 
 
 def _resume(runs: Sequence[ArmRun], folders: Sequence[Path], progress: Progress) -> None:
@@ -136,10 +140,11 @@ def _run_group(
     progress.group([run.arm.label for run in runs], start=start, steps=active[0].length.total_steps)
     saved_at = time.monotonic()
     for position, batch in _batches(stream, start, active[0].fabric):
-        images, targets = _to_device(batch, active[0])
         for run in active:
             # After a crash an arm may be ahead of the others; it waits for them.
             if run.status == RUNNING and run.steps == position:
+                # Floats of its own: a module that writes into its input must not reach the next arm.
+                images, targets = _to_device(batch, run)
                 run.step(images, targets, batch.image_ids)
         closed = [r for r in active if r.steps == position + 1 and r.steps % stream.steps_per_epoch == 0]
         _measure(closed, curve)

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from yolograft.errors import ModuleError
 from yolograft.nn.conv import ConvBNAct
 from yolograft.ops.boxes import anchor_points, boxes_to_distances, complete_iou, distances_to_boxes
 from yolograft.types import RawPredictions, Targets
@@ -63,6 +65,11 @@ class YOLOv8Head(nn.Module):
         box_width = max(16, in_channels[0] // 4, 4 * REG_MAX)
         cls_width = max(in_channels[0], min(num_classes, 100))
         grafts = inside or {}
+        for slot in grafts:
+            if slot not in self.slots():
+                raise ModuleError(
+                    "YG209", f"the head has no branch '{slot}'", fix=f"branches: {', '.join(self.slots())}"
+                )
         self.box = nn.ModuleList()
         self.cls = nn.ModuleList()
         for channels, stride in zip(in_channels, self.strides, strict=True):
@@ -120,6 +127,17 @@ class _Flat(NamedTuple):
     strides: Tensor  # [A, 1] input pixels
 
 
+def _fp32(raw: RawPredictions) -> AbstractContextManager[object]:
+    """Boxes and losses lose pixels in bf16: an autocast the caller has on is off in here."""
+    device = raw.levels[0][0].device.type
+    known = torch.amp.is_autocast_available(device)  # not for meta
+    return (
+        torch.autocast(device, enabled=False)
+        if known and torch.is_autocast_enabled(device)
+        else nullcontext()
+    )
+
+
 def _flatten(raw: RawPredictions) -> _Flat:
     points, strides = anchor_points(
         [(box.shape[-2], box.shape[-1]) for box, _ in raw.levels], raw.strides, raw.levels[0][0].device
@@ -132,10 +150,11 @@ def _flatten(raw: RawPredictions) -> _Flat:
 
 def decode(raw: RawPredictions, head: YOLOv8Head) -> tuple[Tensor, Tensor]:
     """Boxes float32 [B, A, 4], xyxy in input pixels, and class scores float32 [B, A, C] in 0..1."""
-    flat = _flatten(raw)
-    distances = head.dfl(flat.box.float())
-    boxes = distances_to_boxes(distances, flat.points) * flat.strides
-    return boxes, flat.cls.float().sigmoid()
+    with _fp32(raw):
+        flat = _flatten(raw)
+        distances = head.dfl(flat.box.float())
+        boxes = distances_to_boxes(distances, flat.points) * flat.strides
+        return boxes, flat.cls.float().sigmoid()
 
 
 class Losses(NamedTuple):
@@ -176,6 +195,10 @@ class YOLOv8Criterion:
         self.small_boxes = small_boxes
 
     def __call__(self, raw: RawPredictions, targets: Targets) -> Losses:
+        with _fp32(raw):
+            return self._losses(raw, targets)
+
+    def _losses(self, raw: RawPredictions, targets: Targets) -> Losses:
         flat = _flatten(raw)
         cls = flat.cls.flatten(0, 1).float()  # [B * A, C]
         # Dense BCE with sparse targets: softplus(x) everywhere, minus x * t on the positives.
@@ -200,8 +223,9 @@ class YOLOv8Criterion:
 
     def assign_raw(self, raw: RawPredictions, targets: Targets) -> Assignment:
         """The assignment of a batch, straight from raw predictions."""
-        flat = _flatten(raw)
-        return self.assign(flat, flat.cls.flatten(0, 1).float(), targets, raw.strides)
+        with _fp32(raw):
+            flat = _flatten(raw)
+            return self.assign(flat, flat.cls.flatten(0, 1).float(), targets, raw.strides)
 
     @torch.no_grad()
     def assign(self, flat: _Flat, cls: Tensor, targets: Targets, strides: Sequence[int]) -> Assignment:

@@ -9,6 +9,7 @@ The call form ``coord_att(reduction=16)@neck.p3`` and spaces round ``+`` and ``=
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ MODES = ("after", "before", "inside", "replace", "edge")
 LATER = ("neck", "distill")
 _LABEL = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*(?=\S)")
 _SAFE = re.compile(r"[^a-z0-9._-]+")
+_EXPONENT = re.compile(r"=\s*[+-]?[\d.]+[eE]$")
 # `path/to/file.py::Class` and `package::Class` hold colons of their own; timm:KEY one.
 _MODULE = re.compile(r"(?P<name>timm:[\w]+|.+?::[A-Za-z_]\w*|[A-Za-z_][\w.-]*)(?P<rest>.*)", re.DOTALL)
 
@@ -75,8 +77,15 @@ def parse_graft(text: str, *, init: str = "paper") -> GraftSpec:
     if not source:
         raise SpecError("YG110", "empty graft expression", fix='write MODULE@SITE, e.g. "coord_att@neck.p3"')
     label, body = _split_label(source)
-    terms = tuple(_parse_term(part, source, init) for part in _split(body, "+"))
-    return GraftSpec(label=_folder_name(label or _default_label(terms)), terms=terms)
+    where = _one_line(source)
+    terms = tuple(_parse_term(part, where, init) for part in _split(body, "+"))
+    return GraftSpec(label=folder_name(label or _default_label(terms)), terms=terms)
+
+
+def _one_line(source: str, most: int = 60) -> str:
+    """The expression as the place of an error: a long one must leave room for the cause."""
+    text = " ".join(source.split())
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _split_label(source: str) -> tuple[str, str]:
@@ -88,11 +97,11 @@ def _split_label(source: str) -> tuple[str, str]:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split outside parentheses."""
+    """Split outside parentheses; the sign of an exponent (``1e+3``) splits nothing."""
     parts, depth, start = [], 0, 0
     for i, char in enumerate(text):
         depth += (char == "(") - (char == ")")
-        if char == separator and depth == 0:
+        if char == separator and depth == 0 and not _EXPONENT.search(text[start:i]):
             parts.append(text[start:i])
             start = i + 1
     return [*parts, text[start:]]
@@ -120,7 +129,7 @@ def _parse_term(part: str, source: str, init: str) -> GraftTerm:
 
 
 def _parse_site(text: str, source: str) -> Site:
-    mode, colon, target = text.partition(":")
+    mode, colon, target = (part.strip() for part in text.partition(":"))
     if not colon:
         mode, target = "after", text
     if mode not in MODES:
@@ -130,7 +139,7 @@ def _parse_site(text: str, source: str) -> Site:
     if not target:
         raise SpecError("YG114", f"'{text}' names no site", where=source)
     if mode == "edge":
-        start, dots, end = target.partition("..")
+        start, dots, end = (part.strip() for part in target.partition(".."))
         if not dots or not start or not end:
             raise SpecError("YG114", f"'{text}' is not edge:SRC..DST", where=source)
         return Site("edge", start, end)
@@ -177,9 +186,11 @@ def parse_scalar(text: str) -> Scalar:
         return False
     for kind in (int, float):
         try:
-            return kind(lowered)
+            number = kind(lowered)
         except ValueError:
             continue
+        # inf and nan are no numbers in JSON, and nan does not equal itself: they stay text.
+        return lowered if isinstance(number, float) and not math.isfinite(number) else number
     return lowered
 
 
@@ -190,9 +201,12 @@ def _default_label(terms: tuple[GraftTerm, ...]) -> str:
 
 
 def _site_label(site: Site) -> str:
-    return f"{site.target}-{site.to}" if site.to else site.target
+    place = f"{site.target}-{site.to}" if site.to else site.target
+    # One module after a place and inside it are two arms, and need two labels.
+    return place if site.mode == "after" else f"{site.mode}-{place}"
 
 
-def _folder_name(label: str) -> str:
+def folder_name(label: str) -> str:
+    """The label as a folder name on any system: [a-z0-9._-], at most 60 characters."""
     name = _SAFE.sub("-", label.lower()).strip("-.") or "graft"
     return name if len(name) <= 60 else name[:60].rstrip("-.")

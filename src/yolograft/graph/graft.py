@@ -46,14 +46,14 @@ def _place(spec: ModelSpec, ref: ModuleRef, site: Site) -> ModelSpec:
         raise SpecError(
             "YG122",
             f"'{site.target}' is a {block.module}: it has no bottlenecks to graft inside",
-            fix="use after:",
+            fix="name a branch, e.g. head.p3.cls" if block is spec.head else f"use after:{site.target}",
         )
     return _inside(spec, ref, block, "*")
 
 
 def _graft_name(spec: ModelSpec, place: str, ref: ModuleRef) -> str:
     stem = ref.module.rsplit("::", 1)[-1].removeprefix("timm:").lower()
-    base = f"{place}+{''.join(c if c.isalnum() else '_' for c in stem)}"
+    base = f"{place}+{''.join(c if c.isascii() and c.isalnum() else '_' for c in stem)}"
     taken = {layer.name for layer in spec.layers}
     name, count = base, 2
     while name in taken:
@@ -65,8 +65,7 @@ def _after(spec: ModelSpec, ref: ModuleRef, target: str) -> ModelSpec:
     tail = resolve(spec, target)
     if tail == spec.head.name or not spec.consumers(tail):
         raise SpecError("YG123", f"graft has no consumer: nobody reads the output of '{target}'")
-    place = target if any(target == role for role, _ in spec.sites) else tail
-    new = LayerSpec(_graft_name(spec, place, ref), ref.module, (tail,), ref.args, ref.init)
+    new = LayerSpec(_graft_name(spec, target, ref), ref.module, (tail,), ref.args, ref.init)
     layers: list[LayerSpec] = []
     for layer in spec.layers:
         layers.append(_reread(layer, tail, new.name))

@@ -12,6 +12,7 @@ from yolograft.errors import SpecError
 from yolograft.graph.spec import LayerSpec, ModelSpec
 
 PLUMBING = ("upsample", "concat")
+ON_EDGE = ".in+"  # in the name of every graft on a connection: <reading layer>.in+<module>
 
 
 def resolve(spec: ModelSpec, name: str) -> str:
@@ -24,11 +25,20 @@ def resolve(spec: ModelSpec, name: str) -> str:
     if name in roles:
         return roles[name]
     if any(layer.name == name for layer in spec.layers):
-        return name
+        return _tail(spec, name)
     known = [*roles, *(layer.name for layer in spec.layers if layer.name not in roles)]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
     hint = f"did you mean {near[0]}? " if near else ""
     raise SpecError("YG120", f"{spec.name} has no site '{name}'", fix=f"{hint}sites: {', '.join(roles)}")
+
+
+def _tail(spec: ModelSpec, name: str) -> str:
+    """The last of the grafts placed after a layer that plays no role, or the layer itself."""
+    tail = name
+    for layer in spec.layers:
+        if layer.name.startswith(f"{name}+") and layer.inputs == (tail,):
+            tail = layer.name
+    return tail
 
 
 def origin(spec: ModelSpec, name: str) -> LayerSpec:
@@ -50,7 +60,8 @@ def edge_slot(spec: ModelSpec, source: str, target: str) -> tuple[str, str]:
     """The connection from ``source`` into ``target`` as (reading layer, layer it reads).
 
     Upsampling and concatenation in front of ``target`` belong to the connection, so that
-    ``edge:backbone.p4..neck.td4`` means the skip connection into that block's Concat.
+    ``edge:backbone.p4..neck.td4`` means the skip connection into that block's Concat. So do grafts
+    already placed there: the next one on the same connection comes after them.
 
     Raises:
         SpecError: there is no such connection (YG121).
@@ -60,14 +71,26 @@ def edge_slot(spec: ModelSpec, source: str, target: str) -> tuple[str, str]:
     while queue:
         layer = queue.pop(0)
         if start in layer.inputs:
-            return layer.name, start
+            return _behind_grafts(spec, layer, start)
         for name in layer.inputs:
             reachable.append(name)
             previous = next((known for known in spec.layers if known.name == name), None)
-            if previous is not None and previous.module in PLUMBING:
+            if previous is not None and _belongs_to_connection(spec, previous):
                 queue.append(previous)
     raise SpecError(
         "YG121",
         f"no connection {source}..{target} in {spec.name}",
         fix=f"{target} reads: {', '.join(reachable)}",
     )
+
+
+def _belongs_to_connection(spec: ModelSpec, layer: LayerSpec) -> bool:
+    place = layer.name.partition("+")[0]
+    after_plumbing = any(known.name == place and known.module in PLUMBING for known in spec.layers)
+    return layer.module in PLUMBING or ON_EDGE in layer.name or after_plumbing
+
+
+def _behind_grafts(spec: ModelSpec, reader: LayerSpec, read: str) -> tuple[str, str]:
+    while ON_EDGE in reader.name:
+        read, reader = reader.name, spec.consumers(reader.name)[0]
+    return reader.name, read

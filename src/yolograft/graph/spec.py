@@ -89,6 +89,10 @@ class ModelSpec:
     sites: tuple[tuple[str, str], ...]
 
     def __post_init__(self) -> None:
+        if not self.layers:
+            raise SpecError("YG105", "not a model spec: it has no layers")
+        if self.num_classes < 1:
+            raise SpecError("YG107", f"{self.num_classes} classes: a detector needs at least one")
         seen: set[str] = {IMAGE}
         for layer in self.layers:
             if not NAME.fullmatch(layer.name):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.errors import SpecError
-from yolograft.graph.spec import LayerSpec, ModelSpec, frozen_args
+from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, frozen_args
 
 CHANNEL_MULTIPLE = 8
 _LAYER_KEYS = {"name", "module", "from", "site", "channels", "repeats", "args"}
@@ -33,30 +33,54 @@ def read_model_file(path: Path, scale: str, num_classes: int) -> ModelSpec:
     factors = scales[scale]
     layers: list[LayerSpec] = []
     sites: list[tuple[str, str]] = []
-    for row in document["layers"]:
-        where = f"{path.name}:{row.lc.line + 1}"
-        layer = _read_row(row, layers[-1].name if layers else "image", factors, where)
+    for index, row in enumerate(document["layers"]):
+        where = f"{path.name}:{document['layers'].lc.item(index)[0] + 1}"
+        layer = _read_row(row, layers[-1].name if layers else IMAGE, factors, where)
+        _check_names(layer, layers, where)
         layers.append(layer)
         sites += [(site, layer.name) for site in _as_list(row.get("site", []))]
     return ModelSpec(document["family"], scale, num_classes, tuple(layers), tuple(sites))
 
 
 def _read_row(row: Mapping[str, Any], previous: str, factors: Mapping[str, Any], where: str) -> LayerSpec:
-    unknown = set(row) - _LAYER_KEYS
-    if unknown or "name" not in row or "module" not in row:
-        raise SpecError("YG131", f"row needs name and module, has {sorted(row)}", where=where)
-    args = dict(row.get("args", {}))
+    if not isinstance(row, Mapping) or not {"name", "module"} <= set(row):
+        raise SpecError("YG131", f"a row needs name and module, this is {row!r}", where=where)
+    if unknown := set(row) - _LAYER_KEYS:
+        known = ", ".join(sorted(_LAYER_KEYS))
+        raise SpecError("YG131", f"no key '{min(unknown)}'", where=where, fix=f"keys: {known}")
+    args = row.get("args", {})
+    if not isinstance(args, Mapping):
+        raise SpecError("YG131", f"args: {args!r} is no mapping", where=where)
+    args = {str(key): _plain(value, where) for key, value in args.items()}
     if "channels" in row:
-        capped = min(int(row["channels"]), int(factors["max_channels"]))
+        capped = min(_whole(row, "channels", where), int(factors["max_channels"]))
         args["out_channels"] = scaled_channels(capped, float(factors["width"]))
     if "repeats" in row:
-        args["repeats"] = max(round(int(row["repeats"]) * float(factors["depth"])), 1)
+        args["repeats"] = max(round(_whole(row, "repeats", where) * float(factors["depth"])), 1)
     return LayerSpec(
         name=str(row["name"]),
         module=str(row["module"]),
         inputs=tuple(_as_list(row.get("from", previous))),
-        args=frozen_args({str(k): _plain(v) for k, v in args.items()}),
+        args=frozen_args(args),
     )
+
+
+def _check_names(layer: LayerSpec, earlier: list[LayerSpec], where: str) -> None:
+    names = {IMAGE, *(known.name for known in earlier)}
+    if layer.name in names:
+        raise SpecError("YG131", f"'{layer.name}' is taken by an earlier row", where=where)
+    for name in layer.inputs:
+        if name not in names:
+            raise SpecError(
+                "YG131", f"'{layer.name}' reads '{name}', which is not an earlier row", where=where
+            )
+
+
+def _whole(row: Mapping[str, Any], key: str, where: str) -> int:
+    value = row[key]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SpecError("YG131", f"{key}: {value!r} is no whole number above 0", where=where)
+    return int(value)
 
 
 def scaled_channels(channels: int, width: float) -> int:
@@ -68,11 +92,11 @@ def _as_list(value: Any) -> list[str]:
     return [str(v) for v in value] if isinstance(value, list | tuple) else [str(value)]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, where: str) -> Any:
     """ruamel's round-trip scalars as plain Python ones."""
     if isinstance(value, list | tuple):
-        return tuple(_plain(v) for v in value)
+        return tuple(_plain(v, where) for v in value)
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
-    raise SpecError("YG131", f"value {value!r} is neither a number nor text")
+    raise SpecError("YG131", f"value {value!r} is neither a number nor text", where=where)

@@ -130,9 +130,10 @@ def latency(detector: Measurable, imgsz: ImageSize, *, runs: int, warmup: int) -
 def training_memory_mb(detector: Measurable, imgsz: ImageSize, *, batch: int) -> float:
     """Memory one arm needs in training, counted, in MiB.
 
-    Weights, gradients, two optimiser moments and the EMA (5 x 4 bytes a parameter) plus every distinct map
-    kept for the backward pass of one image, fp32, times ``batch``. Counted on the graph rather than read
-    off the process, because arms in lockstep share one process. Model state is left untouched.
+    Weights, gradients, two optimiser moments and the EMA (5 x 4 bytes a parameter), and every distinct map
+    kept for the backward pass, fp32: counted on two images (norm layers refuse one), halved, times
+    ``batch``. Counted on the graph rather than read off the process, because arms in lockstep share one
+    process. Model state is left untouched.
     """
     twin = copy.deepcopy(detector)
     for module in twin.modules():
@@ -149,10 +150,10 @@ def training_memory_mb(detector: Measurable, imgsz: ImageSize, *, batch: int) ->
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        raw = twin(_zeros(detector, imgsz))
+        raw = twin(_zeros(detector, imgsz).repeat(2, 1, 1, 1))
     del raw
     weights = 20 * sum(p.numel() for p in detector.parameters())
-    return (weights + batch * sum(kept.values())) / 2**20
+    return (weights + batch * sum(kept.values()) / 2) / 2**20
 
 
 def peak_memory_mb(device: torch.device | None = None) -> float | None:

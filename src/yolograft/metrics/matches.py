@@ -29,6 +29,7 @@ AREAS = ("all", "small", "medium", "large")
 AREA_BOUNDS = ((0.0, 1e10), (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e10))  # px^2, both ends in
 IOUS = tuple(float(v) for v in np.linspace(0.5, 0.95, 10))
 RECALL_POINTS = 101
+FLAGS = 2 * len(AREAS) * len(IOUS)  # of one detection: tp and ignored, per area range and threshold
 # Pairs of detection and ground truth looked at together: bounds memory, changes no result.
 _BLOCK_PAIRS = 400_000
 
@@ -83,7 +84,7 @@ class MatchTable:
         The 80 flags of a detection take few distinct values, so each row stores the index of its
         pattern; whole numbers take the smallest type that holds them.
         """
-        flags = np.stack([self.tp, self.ignored]).transpose(2, 0, 1, 3).reshape(len(self), -1)
+        flags = np.stack([self.tp, self.ignored]).transpose(2, 0, 1, 3).reshape(len(self), FLAGS)
         packed = np.packbits(flags, axis=1)
         patterns, code = np.unique(packed, axis=0, return_inverse=True)
         arrays = {

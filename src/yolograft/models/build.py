@@ -7,7 +7,10 @@ no memory, no arithmetic) is run at two sizes and must keep every promise before
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +21,7 @@ from yolograft import rng
 from yolograft.errors import ModuleError, YolograftError
 from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, ModuleRef
 from yolograft.graph.zoofile import read_model_file
-from yolograft.models.catalog import FAMILIES, find, split_model_name
+from yolograft.models.catalog import FAMILIES, Entry, find, split_model_name
 from yolograft.models.codebook import Codebook
 from yolograft.models.detector import Detector
 from yolograft.models.identity import IdentityStart
@@ -28,6 +31,8 @@ from yolograft.types import RawPredictions
 
 # Two shapes no layer can confuse: neither square, and of different ratio. Multiples of the widest stride.
 PROBE_SIZES = ((64, 96), (160, 128))
+# Keyword arguments that the graph fills in; no option of the user's.
+BUILT_IN = ("num_classes", "strides", "inner", "inside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,8 @@ def instantiate(
         the module and a line saying how a foreign signature was filled (empty for ours).
 
     Raises:
-        ModuleError: unknown module or option (YG201, YG202), or its constructor fails.
+        ModuleError: unknown module (YG201), unknown or missing option (YG202), a class not loaded (YG203),
+            or its constructor fails (YG213, or a code of the module's own).
     """
     note = ""
     options = {key: value for key, value in ref.args if not isinstance(value, tuple)}
@@ -78,10 +84,7 @@ def instantiate(
         key = ref.module.removeprefix("timm:")
         module = timm_attention(key, _single(in_channels, ref), options)
     else:
-        entry = find(ref.module)
-        filled = {**dict(ref.args), **built_in}
-        _check_options(entry.cls, entry.name, filled)
-        module = entry.cls(in_channels, **filled)
+        module = _from_catalog(find(ref.module), in_channels, dict(ref.args), built_in)
     if ref.init == "identity":
         module = IdentityStart(module, in_channels=_single(in_channels, ref))
     return module, note
@@ -93,43 +96,85 @@ def _single(channels: int | Sequence[int], ref: ModuleRef) -> int:
     raise ModuleError("YG204", f"{ref.module} takes one map, this place has {len(channels)}")
 
 
+def _from_catalog(
+    entry: Entry,
+    in_channels: int | Sequence[int],
+    options: Mapping[str, Any],
+    built_in: Mapping[str, Any],
+) -> nn.Module:
+    _check_options(entry.cls, entry.name, options)
+    try:
+        return entry.cls(in_channels, **options, **built_in)
+    except YolograftError:
+        raise
+    except Exception as error:
+        given = ", ".join(f"{key}={value}" for key, value in options.items()) or "its defaults"
+        raise ModuleError(
+            "YG213", f"{entry.name} cannot be built with {given}: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _check_options(cls: type[nn.Module], name: str, options: Mapping[str, Any]) -> None:
-    accepted = [p for p in list(inspect.signature(cls).parameters)[1:]]
+    parameters = list(inspect.signature(cls).parameters.values())[1:]
+    accepted = [p.name for p in parameters if p.name not in BUILT_IN]
     unknown = [key for key in options if key not in accepted]
     if unknown:
         raise ModuleError(
             "YG202", f"{name} has no option '{unknown[0]}'", fix=f"options: {', '.join(accepted) or 'none'}"
         )
+    for p in parameters:
+        if p.default is inspect.Parameter.empty and p.name in accepted and p.name not in options:
+            raise ModuleError("YG202", f"{name} needs option '{p.name}'", fix=f"{name}:{p.name}=...")
 
 
 def _construct(
-    layer: LayerSpec, spec: ModelSpec, facts: Mapping[str, LayerFacts], code: Codebook
+    layer: LayerSpec, spec: ModelSpec, facts: Mapping[str, LayerFacts], code: Codebook, seed: int
 ) -> tuple[nn.Module, str]:
     channels = [3 if name == IMAGE else facts[name].out_channels for name in layer.inputs]
     strides = [1 if name == IMAGE else facts[name].stride for name in layer.inputs]
     kind = "user" if "::" in layer.module or layer.module.startswith("timm:") else find(layer.module).kind
     built_in: dict[str, Any] = {}
+    _check_place(layer, spec, kind)
     if kind == "head":
         built_in = {"num_classes": spec.num_classes, "strides": tuple(strides)}
     elif kind == "fusion" and len(set(strides)) != 1:
         pairs = ", ".join(f"{n} /{s}" for n, s in zip(layer.inputs, strides, strict=True))
         raise ModuleError("YG205", f"'{layer.name}' joins maps of different stride: {pairs}")
     if layer.inside:
-        built_in |= _inner_factories(layer, kind, code)
+        built_in |= _inner_factories(layer, kind, code, seed)
     many = kind in ("head", "fusion")
-    if not many and len(channels) != 1:
-        raise ModuleError(
-            "YG204", f"{layer.module} at '{layer.name}' takes one map, this place has {len(channels)}"
-        )
     return instantiate(layer.ref, channels if many else channels[0], code, **built_in)
 
 
-def _inner_factories(layer: LayerSpec, kind: str, code: Codebook) -> dict[str, Any]:
+def _check_place(layer: LayerSpec, spec: ModelSpec, kind: str) -> None:
+    count = len(layer.inputs)
+    if (kind == "head") != (layer is spec.head):
+        where = "the last layer" if layer is spec.head else f"'{layer.name}'"
+        raise ModuleError("YG204", f"{layer.module} at {where}: the head, and nothing else, comes last")
+    if kind == "fusion" and count == 1:
+        raise ModuleError("YG204", f"{layer.module} at '{layer.name}' joins maps, this place has one")
+    if kind not in ("head", "fusion") and count != 1:
+        raise ModuleError("YG204", f"{layer.module} at '{layer.name}' takes one map, this place has {count}")
+
+
+@contextmanager
+def _own_draws(seed: int, *counters: str | int) -> Iterator[None]:
+    """Initial weights drawn in here depend on (seed, counters) alone; the hidden generator is put back."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: it would seed the generators of GPUs too, which nothing here puts back.
+        torch.default_generator.manual_seed(rng.seed_of(seed, "init", *counters))
+        yield
+
+
+def _inner_factories(layer: LayerSpec, kind: str, code: Codebook, seed: int) -> dict[str, Any]:
     def chain(slot: str) -> Callable[[int], nn.Module]:
         refs = [ref for s, ref in layer.inside if s == slot]
+        calls = itertools.count()
 
         def build(channels: int) -> nn.Module:
-            steps = [instantiate(ref, channels, code)[0] for ref in refs]
+            # Draws of its own: the weights the block would have without the graft stay as they are.
+            with _own_draws(seed, layer.name, slot, next(calls)):
+                steps = [instantiate(ref, channels, code)[0] for ref in refs]
             for ref, step in zip(refs, steps, strict=True):
                 if getattr(step, "out_channels", channels) != channels:
                     raise ModuleError(
@@ -193,14 +238,12 @@ def _assemble(
     for layer in spec.layers:
         # A stranger's class may compute with values, which the meta device has none of.
         real = seed is not None or _is_foreign(layer)
-        with torch.random.fork_rng(devices=[], enabled=real), torch.device("cpu" if real else "meta"):
-            if real:
-                torch.manual_seed(rng.seed_of(seed or 0, "init", layer.name))
-            module, note = _construct(layer, spec, facts, code)
-        facts[layer.name] = _facts(layer, module, facts, note)
-        modules[layer.name] = module
-        if seed is None:
-            _verify(layer, module, facts[layer.name], outputs)
+        with _own_draws(seed or 0, layer.name), torch.device("cpu" if real else "meta"):
+            module, note = _construct(layer, spec, facts, code, seed or 0)
+            facts[layer.name] = _facts(layer, module, facts, note)
+            modules[layer.name] = module
+            if seed is None:
+                _verify(layer, module, facts[layer.name], outputs, many=_takes_list(layer, spec))
     return modules, tuple(facts.values())
 
 
@@ -208,27 +251,42 @@ def _is_foreign(layer: LayerSpec) -> bool:
     return any("::" in ref.module for ref in (layer.ref, *(ref for _, ref in layer.inside)))
 
 
+def _takes_list(layer: LayerSpec, spec: ModelSpec) -> bool:
+    return len(layer.inputs) > 1 or layer is spec.head
+
+
 def _facts(layer: LayerSpec, module: nn.Module, facts: Mapping[str, LayerFacts], note: str) -> LayerFacts:
     first = layer.inputs[0]
     in_channels, in_stride = (3, 1) if first == IMAGE else (facts[first].out_channels, facts[first].stride)
     promised = getattr(module, "out_channels", in_channels)
+    promised = promised if isinstance(promised, int) else in_channels
     step = getattr(module, "stride", 1)
+    step = step if isinstance(step, int | float) else 1
+    if promised < 1 or not math.isfinite(step) or in_stride * step < 1:
+        raise ModuleError(
+            "YG207",
+            f"{layer.module} at '{layer.name}' promises {promised} channels and stride {step} on a map of "
+            f"stride {in_stride}",
+            fix="set out_channels and stride to what forward returns",
+        )
     return LayerFacts(
         name=layer.name,
         module=layer.ref.text() if "+" in layer.name else layer.module,
         inputs=layer.inputs,
-        out_channels=int(promised) if isinstance(promised, int) else in_channels,
-        stride=int(in_stride * step) if isinstance(step, int | float) else in_stride,
+        out_channels=int(promised),
+        stride=int(in_stride * step),
         params=sum(p.numel() for p in module.parameters()),
         note=note,
     )
 
 
-def _verify(layer: LayerSpec, module: nn.Module, facts: LayerFacts, outputs: list[dict[str, Any]]) -> None:
+def _verify(
+    layer: LayerSpec, module: nn.Module, facts: LayerFacts, outputs: list[dict[str, Any]], *, many: bool
+) -> None:
     module.eval()
     for size, known in zip(PROBE_SIZES, outputs, strict=True):
         maps = [known[name] for name in layer.inputs]
-        result = _run_probe(layer, module, maps)
+        result = _run_probe(layer, module, maps, many=many)
         if isinstance(result, Tensor):
             expected = (1, facts.out_channels, size[0] // facts.stride, size[1] // facts.stride)
             if tuple(result.shape) != expected:
@@ -247,11 +305,10 @@ def _verify(layer: LayerSpec, module: nn.Module, facts: LayerFacts, outputs: lis
         known[layer.name] = result
 
 
-def _run_probe(layer: LayerSpec, module: nn.Module, maps: list[Tensor]) -> Any:
+def _run_probe(layer: LayerSpec, module: nn.Module, maps: list[Tensor], *, many: bool) -> Any:
     """One forward pass; whatever it raises becomes one line."""
     if _is_foreign(layer):
         maps = [torch.full(m.shape, 0.5, device="cpu") for m in maps]
-    many = len(maps) > 1 or hasattr(module, "strides")
     try:
         with torch.no_grad(), torch.device(maps[0].device):
             return module(maps if many else maps[0])

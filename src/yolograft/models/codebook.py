@@ -6,6 +6,7 @@ again (``--code``), so that code never runs because a YAML or a checkpoint menti
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -39,6 +40,10 @@ def from_grafts(grafts: Iterable[GraftSpec]) -> dict[str, UserClass]:
     return book
 
 
+def _sha256(file: str | Path) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if Path(file).is_file() else ""
+
+
 def from_files(hashes: Mapping[str, str], files: Sequence[str | Path]) -> dict[str, UserClass]:
     """Load the classes a stored spec refers to from the files the user gives.
 
@@ -52,8 +57,10 @@ def from_files(hashes: Mapping[str, str], files: Sequence[str | Path]) -> dict[s
     book: dict[str, UserClass] = {}
     for ref, digest in hashes.items():
         path, _, name = ref.rpartition("::")
-        file = next((f for f in files if Path(f).name == Path(path).name or str(f) == path), None)
-        if file is None:
+        named = [f for f in files if Path(f).name == Path(path).name or str(f) == path]
+        if not named:
             raise CheckpointError("YG410", f"this run uses {ref}", fix=f"name its file: --code {path}")
+        # Two files may share a name: the one with the hash is meant.
+        file = next((f for f in named if _sha256(f) == digest), named[0])
         book[ref] = load_user_class(file, name, expected_sha256=digest)
     return book

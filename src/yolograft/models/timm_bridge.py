@@ -83,7 +83,7 @@ def probe(key: str) -> str:
 
     # Probing may happen while a detector is built on the meta device; the trial needs values.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.no_grad():
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # the CPU's only: fork_rng restores no other here
         for channels in PROBE_CHANNELS:
             try:
                 module = create_attn(key, channels)

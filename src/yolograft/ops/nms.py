@@ -32,7 +32,9 @@ def multi_label_nms(
         score, top = score.topk(MAX_CANDIDATES)
         anchor, label = anchor[top], label[top]
     candidate = boxes[anchor].float()
-    kept = batched_nms(candidate, score, label, iou)[:limit]
+    # Classes are kept apart by shifting each past the largest coordinate; that needs none below 0.
+    shift = candidate.amin().clamp(max=0) if candidate.numel() else 0.0
+    kept = batched_nms(candidate - shift, score, label, iou)[:limit]
     return Detections(candidate[kept], score[kept], label[kept])
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yolograft.data.records import Dataset
+from yolograft.data.records import Dataset, ImageRecord
 from yolograft.data.source import open_dataset
 from yolograft.engine.checkpoint import read_json, write_json
 from yolograft.engine.device import environment, resolve_precision
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.runfolder import new_run_folder
 from yolograft.errors import CheckpointError, DataError, StudyError
-from yolograft.graph.expr import GraftSpec
+from yolograft.graph.expr import GraftSpec, folder_name
 from yolograft.graph.graft import graft
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import inspect_spec, model_spec
@@ -60,8 +60,10 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
     Raises:
         YolograftError: data, model, graft or folder is wrong; nothing has been trained then.
     """
+    _check_numbers(plan)
     dataset = open_dataset(plan.data)
     train, held_out = dataset.split("train"), eval_split(dataset)
+    _check_splits(dataset, train, held_out)
     spec = model_spec(plan.model, num_classes=len(dataset.names))
     arms = [_arm(BASELINE, "", spec, code)] if plan.baseline else []
     for item in plan.grafts:
@@ -80,7 +82,7 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         "model": plan.model,
         "family": spec.family,
         "data": {
-            "path": plan.data if plan.data == "shapes" else str(Path(plan.data).resolve()),
+            "path": plan.data if plan.data == "shapes" else str(Path(plan.data).expanduser().resolve()),
             "name": dataset.root.name if plan.data != "shapes" else "shapes",
             "format": dataset.format,
             "names": list(dataset.names),
@@ -99,10 +101,33 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         "environment": environment(plan.device, precision),
         "sees": sees_line(len(plan.seeds), arms=max(len(plan.grafts), 1)),
     }
-    run = new_run_folder(base, name)
+    run = new_run_folder(base, folder_name(name))
     write_json(run / MANIFEST, manifest)
     _keep_sources(run, code)
     return run
+
+
+def _check_numbers(plan: Plan) -> None:
+    """What would otherwise come to light after the training."""
+    if not plan.seeds or len(set(plan.seeds)) != len(plan.seeds):
+        raise StudyError("YG605", f"seeds {list(plan.seeds)}", fix="--seeds 3: one run or more per arm")
+    if not (math.isfinite(plan.margin) and plan.margin > 0):
+        raise StudyError("YG601", f"the margin must be positive AP points, got {plan.margin}")
+
+
+def _check_splits(dataset: Dataset, train: Sequence[ImageRecord], held_out: str) -> None:
+    where = str(dataset.root)
+    for name, records in (("train", train), (held_out, dataset.split(held_out))):
+        if not any((~record.crowd).any() for record in records):
+            raise DataError("YG342", f"split '{name}' holds {len(records)} images and no box", where=where)
+    shared = {r.image_id for r in train} & {r.image_id for r in dataset.split(held_out)}
+    if shared:
+        raise DataError(
+            "YG343",
+            f"{len(shared)} images are in train and in {held_out}, {min(shared)} first",
+            where=where,
+            fix="a result on training images says nothing: split them",
+        )
 
 
 def read_manifest(run: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from yolograft.engine.runfolder import arm_folder
 from yolograft.study.plan import read_manifest
 from yolograft.study.stats import ArmScores, Comparison, compare
 
+UNFINISHED = "not enough seeds"
 METRICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l", "p", "r", "f1")
 
 
@@ -27,15 +28,15 @@ def collect(run: Path) -> dict[str, Any]:
     manifest = read_manifest(run)
     recipe = manifest["recipe"]
     arms = [_arm(run, item, manifest["seeds"]) for item in manifest["arms"]]
-    _judge(arms, manifest["margin"])
-    complete = all(r["status"] != "missing" for arm in arms for r in arm["runs"])
+    waiting = sum(r["status"] == "missing" for arm in arms for r in arm["runs"])
+    _judge(arms, manifest["margin"], waiting)
     env = manifest["environment"]
     return {
         "schema": manifest["schema"],
         "kind": manifest["kind"],
         "name": run.name,
         "created": manifest["created"],
-        "status": "complete" if complete else "partial",
+        "status": "partial" if waiting else "complete",
         "model": manifest["model"],
         "family": manifest["family"],
         "data": {k: v for k, v in manifest["data"].items() if k != "path"},
@@ -54,6 +55,7 @@ def collect(run: Path) -> dict[str, Any]:
         "command": manifest["command"],
         "recipe_sha256": manifest["recipe_sha256"],
         "environment": env,
+        "bitwise": all(_began_alike(r, env) for arm in arms for r in arm["runs"]),
         "arms": arms,
     }
 
@@ -80,6 +82,10 @@ def _run(run: Path, label: str, seed: int) -> dict[str, Any]:
     return read_json(path) if path.exists() else {"seed": seed, "status": "missing"}
 
 
+def _began_alike(run: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
+    return all(environment[key] == value for key, value in run.get("environment", {}).items())
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [v for v in values if v is not None]
     return statistics.fmean(known) if known else None
@@ -90,15 +96,18 @@ def _sd(values: Sequence[float | None]) -> float | None:
     return statistics.stdev(known) if len(known) > 1 else None
 
 
-def _judge(arms: Sequence[dict[str, Any]], margin: float) -> None:
-    """Put each graft's comparison with the baseline into its entry, where there is a baseline."""
+def _judge(arms: Sequence[dict[str, Any]], margin: float, waiting: int) -> None:
+    """Put each graft's comparison with the baseline into its entry, where there is a baseline.
+
+    The manifest plans one look, at the end: before that no verdict is given, whatever the numbers say.
+    """
     base = next((arm for arm in arms if arm["baseline"]), None)
     grafts = [arm for arm in arms if not arm["baseline"]]
     if base is None or not grafts:
         return
     judged = compare(_scores(base), [_scores(arm) for arm in grafts], margin=margin)
     for arm, comparison in zip(grafts, judged, strict=True):
-        arm["comparison"] = _comparison(comparison)
+        arm["comparison"] = _comparison(comparison) if not waiting else _unfinished(comparison, waiting)
 
 
 def _scores(arm: Mapping[str, Any]) -> ArmScores:
@@ -115,6 +124,13 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "sentence": comparison.sentence,
         "known": comparison.known,
     }
+
+
+def _unfinished(comparison: Comparison, waiting: int) -> dict[str, Any]:
+    shown = {"delta": _finite(comparison.delta), "verdict": UNFINISHED, "sentence": "", "known": ""}
+    sentence = f"{comparison.label}: the study is not finished, {waiting} runs are missing -> {UNFINISHED}"
+    unknown = dict.fromkeys(("low", "high", "level", "se", "p_value", "df"))
+    return unknown | shown | {"sentence": sentence, "known": "no look is planned before the last run is in"}
 
 
 def _finite(value: float) -> float | None:

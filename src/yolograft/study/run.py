@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from yolograft.data.loader import TrainStream
 from yolograft.data.records import Dataset
 from yolograft.data.source import open_dataset
 from yolograft.engine.arm import DONE, Arm, ArmRun
-from yolograft.engine.checkpoint import read_json, write_json
-from yolograft.engine.device import environment, resolve_precision
+from yolograft.engine.checkpoint import write_json
+from yolograft.engine.device import environment
 from yolograft.engine.evaluate import evaluate
 from yolograft.engine.modelfolder import store_model
 from yolograft.engine.recipe import Recipe
@@ -23,6 +23,7 @@ from yolograft.engine.train import Progress, Settings, train
 from yolograft.errors import StudyError
 from yolograft.graph.spec import ModelSpec
 from yolograft.metrics.coco import evaluate_coco
+from yolograft.metrics.cost import peak_memory_mb
 from yolograft.models.codebook import Codebook, references
 from yolograft.models.detector import Detector
 from yolograft.study.cost import measure_cost
@@ -50,6 +51,19 @@ class Execution:
     lang: str = "en"
 
 
+@dataclass(frozen=True)
+class Bench:
+    """All that the seeds of one study share. measure: the evaluation split."""
+
+    run: Path
+    manifest: Mapping[str, Any]
+    recipe: Recipe
+    dataset: Dataset
+    measure: EvalStream
+    execution: Execution
+    progress: Progress
+
+
 def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Progress) -> dict[str, Any]:
     """Train what is missing, measure it, and write ``results.json`` and ``report.html``.
 
@@ -64,14 +78,15 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
     recipe = Recipe.model_validate(manifest["recipe"])
     with sole_writer(run):
         dataset = _open_data(manifest)
-        _warn_if_not_bitwise(manifest, recipe, execution, progress)
+        execution = _as_planned(manifest, execution, progress)
+        held_out = dataset.split(manifest["data"]["eval"]["split"])
+        measure = EvalStream(held_out, imgsz=recipe.imgsz, batch=recipe.batch, cache=execution.cache)
+        bench = Bench(run, manifest, recipe, dataset, measure, execution, progress)
         arms = [_arm(item, code) for item in manifest["arms"]]
         if manifest["weights"]:
             arms = [with_weights(arm, manifest["weights"], recipe, progress) for arm in arms]
-        held_out = dataset.split(manifest["data"]["eval"]["split"])
-        measure = EvalStream(held_out, imgsz=recipe.imgsz, batch=recipe.batch, cache=execution.cache)
         for seed in manifest["seeds"]:
-            _run_seed(run, arms, seed, recipe, dataset, measure, execution, progress)
+            _run_seed(bench, arms, seed)
             publish(run, dataset, lang=execution.lang)
         return publish(run, dataset, lang=execution.lang)
 
@@ -106,27 +121,19 @@ def _open_data(manifest: Mapping[str, Any]) -> Dataset:
     return dataset
 
 
-def _warn_if_not_bitwise(
-    manifest: Mapping[str, Any], recipe: Recipe, execution: Execution, progress: Progress
-) -> None:
-    device = execution.settings.device
-    here = environment(device, resolve_precision(recipe, device))
+def _as_planned(manifest: Mapping[str, Any], execution: Execution, progress: Progress) -> Execution:
+    """The execution in the study's own precision; says what else differs from where it began."""
+    precision = manifest["environment"]["precision"]
+    here = environment(execution.settings.device, precision)
     for key in BITWISE:
         if here[key] != manifest["environment"][key]:
             progress.note(f"not bitwise: {key} was {manifest['environment'][key]}, here it is {here[key]}")
+    return replace(execution, settings=replace(execution.settings, precision=precision))
 
 
-def _run_seed(
-    run: Path,
-    arms: Sequence[Arm],
-    seed: int,
-    recipe: Recipe,
-    dataset: Dataset,
-    measure: EvalStream,
-    execution: Execution,
-    progress: Progress,
-) -> None:
-    missing = [arm for arm in arms if not (arm_folder(run, arm.label, seed) / SCORES).exists()]
+def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
+    recipe, dataset, measure = bench.recipe, bench.dataset, bench.measure
+    missing = [arm for arm in arms if not (arm_folder(bench.run, arm.label, seed) / SCORES).exists()]
     if not missing:
         return
     stream = TrainStream(
@@ -136,51 +143,47 @@ def _run_seed(
         seed=seed,
         augment=recipe.augment,
         epochs=recipe.epochs,
-        close_mosaic=recipe.close_mosaic,
-        workers=execution.workers,
-        cache=execution.cache,
+        close_mosaic=recipe.plain_epochs(),
+        workers=bench.execution.workers,
+        cache=bench.execution.cache,
     )
 
     def curve(detector: Detector) -> dict[str, float]:
         scores = evaluate_coco(measure.records, evaluate(detector, measure, fingerprint=""), dataset.names)
         return {"ap": points(scores.ap) or 0.0, "ap50": points(scores.ap50) or 0.0}
 
-    folders = [arm_folder(run, arm.label, seed) for arm in missing]
-    progress.note(f"seed {seed}: {', '.join(arm.label for arm in missing)}")
+    folders = [arm_folder(bench.run, arm.label, seed) for arm in missing]
+    bench.progress.note(f"seed {seed}: {', '.join(arm.label for arm in missing)}")
     finished = train(
         missing,
         stream,
         recipe,
         seed=seed,
         folders=[folder / "checkpoints" for folder in folders],
-        settings=execution.settings,
-        progress=progress,
+        settings=bench.execution.settings,
+        progress=bench.progress,
         curve=curve,
     )
     for trained, folder in zip(finished, folders, strict=True):
-        if trained.fabric.is_global_zero:
-            _finish(run, trained, folder, dataset, measure)
+        _finish(bench, trained, folder)
 
 
-def _finish(run: Path, trained: ArmRun, folder: Path, dataset: Dataset, measure: EvalStream) -> None:
+def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
     """Store the model and its tables; the training checkpoints are no longer needed then."""
-    recipe, state = trained.recipe, trained.state()
+    recipe, measure, state = bench.recipe, bench.measure, trained.state()
     scores = {key: state[key] for key in ("seed", "steps", "status", "reason", "seconds", "history")}
+    here = environment(bench.execution.settings.device, bench.manifest["environment"]["precision"])
+    scores["environment"] = {key: here[key] for key in BITWISE}
+    scores["process_peak_mb"] = peak_memory_mb(trained.fabric.device)
     scores["images_per_second"] = trained.steps * recipe.batch / max(trained.seconds, 1e-9)
     if trained.status == DONE:
-        split = read_manifest(run)["data"]["eval"]
-        about = {"imgsz": list(recipe.imgsz), "names": list(dataset.names), "seed": trained.seed}
+        about = {"imgsz": list(recipe.imgsz), "names": list(bench.dataset.names), "seed": trained.seed}
         store_model(folder / "model", trained.arm, dict(trained.shadow.state_dict()), about)
-        table = evaluate(trained.shadow, measure, fingerprint=split["fingerprint"])
-        scores |= score_run(folder, measure.records, table, dataset.names)
-        cost = folder.parent / COST
-        if not cost.exists():
-            write_json(cost, measure_cost(trained.shadow, recipe))
+        fingerprint = bench.manifest["data"]["eval"]["fingerprint"]
+        table = evaluate(trained.shadow, measure, fingerprint=fingerprint)
+        scores |= score_run(folder, measure.records, table, bench.dataset.names)
     write_json(folder / SCORES, scores)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-
-
-def read_scores(run: Path, label: str, seed: int) -> dict[str, Any] | None:
-    """What one run scored; None while it is not finished."""
-    path = arm_folder(run, label, seed) / SCORES
-    return read_json(path) if path.exists() else None
+    cost = folder.parent / COST
+    if trained.status == DONE and not cost.exists():
+        write_json(cost, measure_cost(trained.shadow, recipe))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def score_table(
         "p": points(best.precision),
         "r": points(best.recall),
         "f1": points(best.f1),
-        "f1_confidence": best.confidence,
+        "f1_confidence": best.confidence if math.isfinite(best.confidence) else None,
         "per_class": [
             {"name": c.name, "ap": points(c.ap), "ap50": points(c.ap50), "gt": c.count}
             for c in coco.per_class

@@ -25,7 +25,7 @@ def with_weights(arm: Arm, source: str, recipe: Recipe, progress: Progress) -> A
     weights, report = kept_weights(grafted, stored.tensors, num_classes=stored.spec.num_classes)
     progress.note(f"{arm.label}: {report.line()}")
     if report.new and not report.missing and not report.remade and _all_identity(arm):
-        base = build(stored.spec)
+        base = build(stored.spec, code=arm.code)
         base.load_state_dict(stored.tensors)
         grafted.load_state_dict({**grafted.state_dict(), **weights})
         progress.note(f"{arm.label}: {prove_identity(base, grafted, imgsz=recipe.imgsz).line()}")

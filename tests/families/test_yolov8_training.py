@@ -1,0 +1,84 @@
+"""A whole YOLOv8 under its criterion: finite losses, and a gradient for every parameter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from yolograft.families.yolov8 import YOLOv8Criterion
+from yolograft.models.build import build, model_spec
+from yolograft.models.detector import Detector
+from yolograft.types import Targets
+
+SPEC = model_spec("yolov8n", num_classes=3)
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return build(SPEC, seed=1)
+
+
+def targets(*rows: tuple[int, int, float, float, float, float], batch: int) -> Targets:
+    """Rows of image, label, x1, y1, x2, y2."""
+    table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 6)
+    return Targets(table[:, 2:], table[:, 1].long(), table[:, 0].long(), batch)
+
+
+CASES = {
+    "boxes": ((64, 64), targets((0, 1, 5, 5, 40, 50), (1, 2, 20, 10, 60, 40), batch=2)),
+    "no boxes at all": ((64, 64), targets(batch=2)),
+    "one image without boxes": ((64, 64), targets((1, 0, 5, 5, 40, 50), batch=3)),
+    "batch of one": ((64, 64), targets((0, 0, 8, 8, 30, 30), batch=1)),
+    "non-square": ((64, 160), targets((0, 1, 100, 5, 150, 60), (1, 1, 0, 0, 20, 20), batch=2)),
+    "larger than the image": ((64, 64), targets((0, 0, -500, -500, 600, 600), batch=2)),
+    "duplicates": ((64, 64), targets(*[(0, 0, 8, 8, 50, 50)] * 5, batch=1)),
+    "only boxes outside": ((64, 64), targets((0, 0, 200, 200, 260, 260), batch=1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_parameter_has_a_finite_gradient(detector: Detector, name: str) -> None:
+    size, wanted = CASES[name]
+    detector.train()
+    detector.zero_grad(set_to_none=True)
+    images = torch.rand(wanted.batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
+    losses = YOLOv8Criterion()(detector(images), wanted)
+    assert losses.total.isfinite() and losses.total.requires_grad
+    assert not any(part.requires_grad for part in losses.parts.values())
+    assert losses.total.item() == pytest.approx(sum(map(float, losses.parts.values())) * wanted.batch_size)
+    losses.total.backward()
+    for key, parameter in detector.named_parameters():
+        if key == "layers.head.dfl.conv.weight":
+            assert parameter.grad is None and not parameter.requires_grad
+            continue
+        assert parameter.grad is not None and bool(parameter.grad.isfinite().all()), key
+    alive = {key for key, p in detector.named_parameters() if p.grad is not None and bool(p.grad.any())}
+    branches = {"cls"} if name in ("no boxes at all", "only boxes outside") else {"cls", "box"}
+    assert {key.split(".")[2] for key in alive if key.startswith("layers.head.")} == branches
+    assert "layers.stem.conv.weight" in alive
+
+
+def test_training_moves_the_loss_down() -> None:
+    detector = build(SPEC, seed=0).train()
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    optimiser = torch.optim.SGD(detector.parameters(), lr=0.002, momentum=0.9)
+    totals = []
+    for _ in range(12):
+        losses = YOLOv8Criterion()(detector(images), CASES["boxes"][1])
+        optimiser.zero_grad()
+        losses.total.backward()
+        optimiser.step()
+        totals.append(losses.total.item())
+    assert totals[-1] < 0.8 * totals[0]
+    assert torch.equal(detector.head.dfl.conv.weight.flatten(), torch.arange(16.0))
+
+
+def test_training_and_evaluation_return_one_type() -> None:
+    detector = build(SPEC)
+    x = torch.rand(1, 3, 64, 96)
+    for mode in (True, False):
+        raw = detector.train(mode)(x)
+        assert [tuple(t.shape) for level in raw.levels for t in level] == [
+            (1, c, 64 // s, 96 // s) for s in (8, 16, 32) for c in (64, 3)
+        ]
+        assert raw.strides == (8, 16, 32) and raw.image_size == (64, 96)
