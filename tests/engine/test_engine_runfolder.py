@@ -57,7 +57,21 @@ def test_the_lock_of_a_dead_process_is_taken_over(
 ) -> None:
     sleeper.kill()
     sleeper.wait()
-    _lock(tmp_path, sleeper.pid, socket.gethostname())
+    _take_over(tmp_path, sleeper.pid)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_a_dead_process_that_nobody_collected_is_dead(
+    sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+    os.kill(sleeper.pid, 0)
+    _take_over(tmp_path, sleeper.pid)
+
+
+def _take_over(tmp_path: Path, pid: int) -> None:
+    _lock(tmp_path, pid, socket.gethostname())
     with sole_writer(tmp_path):
         held = json.loads((tmp_path / LOCK).read_text(encoding="utf-8"))
         assert held == {"pid": os.getpid(), "host": socket.gethostname()}

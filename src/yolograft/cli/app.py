@@ -28,6 +28,7 @@ def build_app() -> App:
         version=version("yolograft"),
         help="Did the module help, or was it luck? Graft any block onto a YOLO detector, keep every "
         "trained weight, and get an answer with error bars.",
+        suppress_keyboard_interrupt=False,
     )
     for verb, text in VERBS.items():
         app.command(f"yolograft.cli.{verb}_verb:{verb}_", name=verb, help=text)

@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from yolograft.engine.arm import RUNNING, ArmRun
+from yolograft.engine.arm import DIVERGED, ArmRun
 
 
 class TerminalProgress:
@@ -54,7 +54,7 @@ class TerminalProgress:
         """All arms have taken a step."""
         self._seen += 1
         done = max(run.steps for run in runs)
-        rate = self._seen * batch * sum(r.status == RUNNING for r in runs) / (time.monotonic() - self._clock)
+        rate = self._seen * batch * sum(r.status != DIVERGED for r in runs) / (time.monotonic() - self._clock)
         losses = [r.history[-1]["loss"] for r in runs if r.history]
         facts = f"{rate:.0f} images/s" + (f"  loss {losses[0]:.2f}" if losses else "")
         if self._task is not None:
@@ -66,4 +66,4 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """One line above the bar."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from yolograft.models.build import LayerFacts
 
 
+LEAST_WIDTH, FILE_WIDTH = 132, 1000
+
+
 def say(text: str) -> None:
     """One line for people, no markup read."""
     Console(soft_wrap=True, highlight=False, emoji=False).print(text, markup=False)
@@ -33,7 +36,10 @@ def plain_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         table.add_column(head, justify="right" if numeric else "left", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    Console(highlight=False, emoji=False).print(table)
+    console = Console(highlight=False, emoji=False)
+    # A number is never shortened: a narrow terminal folds the line, a file or a pipe has no width at all.
+    console.width = max(console.width, LEAST_WIDTH) if console.is_terminal else FILE_WIDTH
+    console.print(table)
 
 
 def _cell(value: object) -> str:

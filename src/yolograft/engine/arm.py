@@ -164,6 +164,7 @@ class ArmRun:
             "sums": self._sums,
             "spec": self.arm.spec.to_json(),
             "spec_sha256": self.arm.spec.digest(),
+            "recipe": self.recipe.to_json(),
             "recipe_sha256": self.recipe.digest(),
         }
 

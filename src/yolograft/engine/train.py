@@ -103,9 +103,9 @@ def train(
                 )
                 for arm in arms[chosen]
             ]
-            places = list(folders[chosen])
-            _resume(runs, places, progress)
-            _run_group(runs, places, stream, settings, progress, curve, interrupts)
+            kept_in = list(folders[chosen])
+            _resume(runs, kept_in, progress)
+            _run_group(runs, kept_in, stream, settings, progress, curve, interrupts)
             finished += runs
         interrupts.raise_if_pending()
     return finished

@@ -177,7 +177,14 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
     scores["process_peak_mb"] = peak_memory_mb(trained.fabric.device)
     scores["images_per_second"] = trained.steps * recipe.batch / max(trained.seconds, 1e-9)
     if trained.status == DONE:
-        about = {"imgsz": list(recipe.imgsz), "names": list(bench.dataset.names), "seed": trained.seed}
+        about = {
+            "imgsz": list(recipe.imgsz),
+            "names": list(bench.dataset.names),
+            "seed": trained.seed,
+            "recipe": recipe.to_json(),
+            "recipe_sha256": recipe.digest(),
+            "data": {part: bench.manifest["data"][part]["fingerprint"] for part in ("train", "eval")},
+        }
         store_model(folder / "model", trained.arm, dict(trained.shadow.state_dict()), about)
         fingerprint = bench.manifest["data"]["eval"]["fingerprint"]
         table = evaluate(trained.shadow, measure, fingerprint=fingerprint)
