@@ -79,7 +79,7 @@ def device_of(machine: Machine) -> str:
 
 
 def _go(run: Path, code: dict[str, Any], device: str, machine: Machine, output: Output) -> int:
-    settings = Settings(device=device, group=machine.group)
+    settings = Settings(device, group=machine.group, checkpoint_seconds=machine.checkpoint_seconds)
     execution = Execution(settings, workers=machine.workers, cache=machine.cache, lang=output.lang)
     with TerminalProgress() as progress:
         progress.note(f"run folder {run}")

@@ -44,12 +44,15 @@ class Machine:
         Keep resized images in memory, or decode every time.
     group
         Most arms held in memory at once; worked out when left out.
+    checkpoint_seconds
+        Least time between two checkpoints, which are written at epoch ends.
     """
 
     device: str | None = None
     workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     cache: Literal["ram", "none"] = "ram"
     group: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    checkpoint_seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 30.0
 
 
 Texts = Annotated[list[str], Parameter(negative="")]
