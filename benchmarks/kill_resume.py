@@ -3,7 +3,7 @@
     uv run python benchmarks/kill_resume.py --data path/to/dataset --precision fp32 --kills 5
 
 A study of two arms (the baseline and a class of one's own from a file) is run once unbroken, then once for
-each kill: started, killed with SIGKILL at a moment drawn from a counter, resumed, and its models and detections
+each kill: started, killed with SIGKILL at a moment drawn from a counter, resumed, its models and detections
 compared by SHA-256. Prints one JSON document; exit code 1 if any differs.
 """
 
