@@ -117,7 +117,10 @@ def test_signals_to_the_installed_command(command: Any, tiny_data: Path, tmp_pat
         pytest.skip("the command is not installed beside this Python")
     start = (script, "train", "--data", tiny_data, "--imgsz", 64, "--batch", 4, "--epochs", 1000,
              "--runs", tmp_path, "--device", "cpu")  # fmt: skip
-    run, kept = tmp_path / "train-001", tmp_path / "train-001" / "arms" / "baseline" / "seed-0" / "checkpoints"
+    run, kept = (
+        tmp_path / "train-001",
+        tmp_path / "train-001" / "arms" / "baseline" / "seed-0" / "checkpoints",
+    )
     resume, steps = (script, "train", "--resume", run), [0]
     for words, number, code in ((start, signal.SIGTERM, 143), (resume, signal.SIGINT, 130)):
         with process(*words) as child:

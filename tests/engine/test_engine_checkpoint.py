@@ -105,7 +105,9 @@ def test_a_fault_at_every_step_of_a_json_file(
     for at in range(1, 20):
         checkpoint.write_json(path, {"version": "old"})
         fault = Faults(at, error, late=False)
-        raised = _write_with_fault(lambda: checkpoint.write_json(path, {"version": "new"}), fault, monkeypatch)
+        raised = _write_with_fault(
+            lambda: checkpoint.write_json(path, {"version": "new"}), fault, monkeypatch
+        )
         assert json.loads(path.read_text(encoding="utf-8")) == {"version": "old" if raised else "new"}
         assert list(tmp_path.iterdir()) == [path]
         if raised is None:
@@ -145,7 +147,7 @@ def test_values_come_back_as_they_were(tmp_path: Path) -> None:
         "none": torch.zeros(0, 4),
     }
     tensors["tied"] = tensors["strided"]
-    state = {"loss": 0.1 + 0.2, "text": "真涨点 \u2028 \\ \"", "list": (1, 2), 3: None}
+    state = {"loss": 0.1 + 0.2, "text": '真涨点 \u2028 \\ "', "list": (1, 2), 3: None}
     checkpoint.write_checkpoint(tmp_path / "a", tensors, state)
     got, read = checkpoint.read_checkpoint(tmp_path / "a")
     for name, value in tensors.items():
@@ -167,10 +169,10 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "a"
     with pytest.raises(CheckpointError, match="YG401"):
         checkpoint.read_checkpoint(folder)
-    for text, code in (("{", "YG401"), ("[1]", "YG403"), ('{"format": 2}', "YG403"), ('{"format": "x"}', "YG403"), ("{}", "YG403")):  # fmt: skip
+    for text in ("{", "[1]", '{"format": 2}', '{"format": "x"}', "{}"):
         folder.mkdir(exist_ok=True)
         (folder / checkpoint.STATE).write_text(text, encoding="utf-8")
-        with pytest.raises(CheckpointError, match=code):
+        with pytest.raises(CheckpointError, match="YG401" if text == "{" else "YG403"):
             checkpoint.read_checkpoint(folder)
     checkpoint.write_checkpoint(folder, *OLD)
     (folder / checkpoint.TENSORS).unlink()

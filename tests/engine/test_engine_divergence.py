@@ -40,9 +40,7 @@ def test_it_stops_before_the_update(fault: str, word: str, own_py: Path, tmp_pat
     # Nothing moved in step 3, nor later; the step before it did move.
     for later in after[2:]:
         assert differing(moving(after[1], failed), moving(later, failed)) == []
-    assert "model.layers.stem.conv.weight" in differing(
-        moving(after[0], failed), moving(after[1], failed)
-    )
+    assert "model.layers.stem.conv.weight" in differing(moving(after[0], failed), moving(after[1], failed))
     assert all(bool(v.isfinite().all()) for v in moving(snapshot(failed), failed).values())
     # The same arm without the fault was in the same place after two steps.
     same_until_then: list[dict[str, Tensor]] = []

@@ -46,7 +46,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> list[ImageRecord]:
         cv2.imwrite(str(path), cv2.resize(scene, (w, h)))
         none = np.zeros(0)
         made.append(
-            ImageRecord(path.name, path, h, w, np.zeros((0, 4)), none.astype(int), none.astype(bool), none, 0, ())
+            ImageRecord(
+                path.name, path, h, w, np.zeros((0, 4)), none.astype(int), none.astype(bool), none, 0, ()
+            )
         )
     return made
 

@@ -77,9 +77,7 @@ def test_with_workers(solo: dict[str, ArmRun], own_py: Path, tmp_path: Path) -> 
     assert_same_end(run_arms([_noisy(own_py)], tmp_path, workers=2)[0], solo["fp32 noisy"])
 
 
-def test_hidden_random_state_changes_nothing(
-    solo: dict[str, ArmRun], own_py: Path, tmp_path: Path
-) -> None:
+def test_hidden_random_state_changes_nothing(solo: dict[str, ArmRun], own_py: Path, tmp_path: Path) -> None:
     def disturb(runs: Sequence[ArmRun]) -> None:
         torch.manual_seed(runs[0].steps * 7919)
         torch.rand(runs[0].steps)

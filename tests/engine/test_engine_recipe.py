@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -57,5 +58,5 @@ def test_the_curve_is_measured_at_the_end_and_evenly(epochs: int, points: int) -
     chosen = Recipe(epochs=epochs, eval_points=points).eval_epochs()
     assert chosen[-1] == epochs - 1 and chosen[0] >= 0
     assert len(chosen) == min(points, epochs)
-    gaps = {b - a for a, b in zip(chosen, chosen[1:], strict=False)}
+    gaps = {b - a for a, b in itertools.pairwise(chosen)}
     assert not gaps or max(gaps) - min(gaps) <= 1

@@ -52,9 +52,7 @@ def test_a_live_process_keeps_its_folder(sleeper: subprocess.Popen[bytes], tmp_p
     assert json.loads((tmp_path / LOCK).read_text(encoding="utf-8"))["pid"] == sleeper.pid
 
 
-def test_the_lock_of_a_dead_process_is_taken_over(
-    sleeper: subprocess.Popen[bytes], tmp_path: Path
-) -> None:
+def test_the_lock_of_a_dead_process_is_taken_over(sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
     sleeper.kill()
     sleeper.wait()
     _take_over(tmp_path, sleeper.pid)

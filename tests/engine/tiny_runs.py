@@ -22,7 +22,7 @@ from yolograft.models.codebook import from_grafts
 
 # Draws from torch's global generator, keeps a buffer by putting a new tensor in its place, and has a bare
 # parameter of each kind; `inf_at` and `steep_at` (1 is the first step) spoil its output or its gradient.
-OWN_CLASS = '''
+OWN_CLASS = """
 import torch
 from torch import nn
 
@@ -62,7 +62,7 @@ class Own(nn.Module):
 class Overwrites(nn.Module):
     def forward(self, x):
         return x.mul_(0.5)
-'''
+"""
 
 
 class Listener:
@@ -152,8 +152,11 @@ def differing(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[str]:
 
 
 def _same_bits(a: Tensor, b: Tensor) -> bool:
-    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.isnan(), b.isnan()) and bool(
-        ((a == b) | a.isnan()).all()
+    return (
+        a.dtype == b.dtype
+        and a.shape == b.shape
+        and torch.equal(a.isnan(), b.isnan())
+        and bool(((a == b) | a.isnan()).all())
     )
 
 

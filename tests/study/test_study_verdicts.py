@@ -120,9 +120,9 @@ def test_fewer_than_three_seeds_never_carry_a_verdict(done: int, tmp_path: Path)
     results = publish(run, None)
     assert results["status"] == ("complete" if done == 3 else "partial")
     assert (results["arms"][1]["comparison"]["verdict"] == "not enough seeds") == (done < 3)
-    assert json.loads((run / "results.json").read_text(encoding="utf-8"))["arms"][1]["comparison"]["known"] or (
-        done == 3
-    )
+    assert json.loads((run / "results.json").read_text(encoding="utf-8"))["arms"][1]["comparison"][
+        "known"
+    ] or (done == 3)
 
 
 @pytest.mark.parametrize(

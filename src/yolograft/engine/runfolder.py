@@ -60,17 +60,28 @@ def sole_writer(run: Path) -> Iterator[None]:
     """
     lock = run / LOCK
     owner = {"pid": os.getpid(), "host": socket.gethostname()}
-    while True:
-        try:
-            with lock.open("x", encoding="utf-8") as file:
-                json.dump(owner, file)
-            break
-        except FileExistsError:
+    mine = run / f".{LOCK}.{os.getpid()}"
+    try:
+        mine.write_text(json.dumps(owner), encoding="utf-8")
+        while not _linked(mine, lock):
             _remove_if_dead(lock, owner["host"])
+    except OSError as error:
+        raise MachineError("YG702", f"cannot lock the run: {error.strerror}", where=str(run)) from error
+    finally:
+        mine.unlink(missing_ok=True)
     try:
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _linked(mine: Path, lock: Path) -> bool:
+    """Put the lock in place with its content, or find one there: it is never seen half written."""
+    try:
+        lock.hardlink_to(mine)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _remove_if_dead(lock: Path, host: object) -> None:
