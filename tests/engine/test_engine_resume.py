@@ -75,20 +75,21 @@ def test_two_arms_stopped_in_mid_epoch_with_a_curve(own_py: Path, tmp_path: Path
 
 
 def test_arms_that_a_crash_left_at_different_steps(own_py: Path, tmp_path: Path) -> None:
-    arms = [arm_of(), arm_of(f"own={own_py}::Own@neck.p4")]
-    whole = run_arms(arms, tmp_path, every_epoch=True)
+    arms, recipe = [arm_of(), arm_of(f"own={own_py}::Own@neck.p4")], tiny_recipe(epochs=3)
+    whole = run_arms(arms, tmp_path / "whole", recipe=recipe)
+    stopped(arms, tmp_path, at=4, recipe=recipe, every_epoch=True)
     kept = sorted(path.name for path in (tmp_path / "own").iterdir())
     assert kept == ["step-00000002", "step-00000004"]
     # As if the machine had died while the second arm's last checkpoint was written.
     (tmp_path / "own" / kept[1]).rename(tmp_path / "own" / f".{kept[1]}.1.tmp")
     seen: list[tuple[int, ...]] = []
     again = run_arms(
-        arms, tmp_path, every_epoch=True, after=lambda runs: seen.append(tuple(run.steps for run in runs))
+        arms, tmp_path, recipe=recipe, after=lambda runs: seen.append(tuple(run.steps for run in runs))
     )
-    assert seen == [(4, 3), (4, 4)]
+    assert seen == [(4, 3), (4, 4), (5, 5), (6, 6)]
     for one, other in zip(again, whole, strict=True):
         assert_same_end(one, other)
-    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == kept
+    assert not [path for path in (tmp_path / "own").iterdir() if path.name.startswith(".")]
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
