@@ -13,7 +13,7 @@ DEMO_GRAFTS = (
     "coord_att@neck.p3,neck.p4,neck.p5",
     "a2-as-printed=double_att:c_n=1,reproject=off@backbone.p2",
 )
-DEMO = {"epochs": 20, "imgsz": "128", "batch": 8}
+DEMO = {"epochs": 15, "imgsz": "128", "batch": 8, "eval_points": 3}
 
 
 def compare_(

@@ -31,7 +31,12 @@ def command_line() -> str:
 
 
 def recipe_of(
-    training: Training, *, epochs: int | None = None, imgsz: str = "640", batch: int | None = None
+    training: Training,
+    *,
+    epochs: int | None = None,
+    imgsz: str = "640",
+    batch: int | None = None,
+    eval_points: int | None = None,
 ) -> Recipe:
     """The recipe the options ask for; the keyword arguments where they do not say."""
     return make_recipe(
@@ -39,6 +44,7 @@ def recipe_of(
         epochs=epochs if training.epochs is None else training.epochs,
         imgsz=read_imgsz(training.imgsz or imgsz),
         batch=batch if training.batch is None else training.batch,
+        eval_points=eval_points,
     )
 
 
