@@ -4,10 +4,11 @@
                                      [--batch 16] [--seeds 1] [--precision fp32 bf16] [--folder DIR]
 
 For every precision: a study of a baseline and a graft is planned twice. The first runs unbroken, in a
-process of its own, and takes T seconds. The second is killed `--kills` times; kill i comes u_i * T / kills
-seconds after its process started, u_i uniform in (0.1, 0.8), drawn from the counters ("kill", precision,
-i), so that every call of this script kills at the same shares of T and the study cannot end before the
-last kill. Then `yolograft compare --resume` finishes it.
+process of its own, and takes T seconds from the moment it holds the run folder (imports are over then).
+The second is killed `--kills` times; kill i comes u_i * T / kills seconds after its process holds the
+folder, u_i uniform in (0.1, 0.8), drawn from the counters ("kill", precision, i), so that every call of
+this script kills at the same shares of T and the study cannot end before the last kill. Then
+`yolograft compare --resume` finishes it.
 
 Equal means: SHA-256 of the tensors of every final model, the stored detections and matches, and every
 score and learning curve (times and memory apart) are those of the unbroken run. A class of the user's own
@@ -21,6 +22,7 @@ arm, then and at the start). Exit code 1 if anything differs. It needs POSIX sig
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -40,6 +42,7 @@ from yolograft.cli.progress import TerminalProgress
 from yolograft.engine.checkpoint import read_json
 from yolograft.engine.device import environment
 from yolograft.engine.recipe import Recipe
+from yolograft.engine.runfolder import LOCK
 from yolograft.engine.train import Settings
 from yolograft.graph.expr import parse_graft
 from yolograft.models.codebook import from_files, from_grafts
@@ -90,6 +93,22 @@ def go_on(arguments: argparse.Namespace) -> None:
         run_study(run, code=code, execution=Execution(settings), progress=progress)
 
 
+def wait_until_it_works(run: Path, process: subprocess.Popen[bytes]) -> float:
+    """The time at which the process holds the run folder.
+
+    Raises:
+        SystemExit: it ended before.
+    """
+    while process.poll() is None:
+        try:
+            if json.loads((run / LOCK).read_text(encoding="utf-8"))["pid"] == process.pid:
+                return time.monotonic()
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.02)
+    raise SystemExit("a run failed")
+
+
 def standing(run: Path) -> dict[str, str]:
     """Every arm and seed and how far it is: steps in its newest checkpoint, or done."""
     found = {}
@@ -121,6 +140,7 @@ def killed(run: Path, seconds: float, arguments: argparse.Namespace, precision: 
         share = float(rng.stream("kill", precision, number).uniform(0.1, 0.8))
         before, delay = standing(run), share * seconds / arguments.kills
         process = child(run, arguments)
+        wait_until_it_works(run, process)
         time.sleep(delay)
         alive = process.poll() is None
         process.kill()
@@ -139,13 +159,15 @@ def killed(run: Path, seconds: float, arguments: argparse.Namespace, precision: 
 def compare_one(arguments: argparse.Namespace, precision: str) -> dict[str, Any]:
     """One precision: unbroken, then killed and resumed, then compared."""
     whole, pieces = plan_study(arguments, precision), plan_study(arguments, precision)
-    began = time.monotonic()
-    if child(whole, arguments).wait():
+    process = child(whole, arguments)
+    began = wait_until_it_works(whole, process)
+    if process.wait():
         raise SystemExit("the unbroken run failed")
     seconds = time.monotonic() - began
     kills = killed(pieces, seconds, arguments, precision)
     code = [word for file in code_files(arguments.graft) for word in ("--code", file)]
-    resumed = run_command(["compare", "--resume", str(pieces), *code])
+    with contextlib.redirect_stdout(sys.stderr):
+        resumed = run_command(["compare", "--resume", str(pieces), *code])
     one, other = fingerprint(whole), fingerprint(pieces) if resumed == 0 else {}
     return {
         "unbroken_seconds": round(seconds, 1),
@@ -186,7 +208,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     print(
         json.dumps(
-            {**found, "load_average": load, "environment": environment(arguments.device, "")}, indent=1
+            {**found, "load_average": load, "environment": environment(arguments.device, ", ".join(found))},
+            indent=1,
         )
     )
     sys.exit(0 if all(result["equal"] for result in found.values()) else 1)

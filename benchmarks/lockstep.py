@@ -10,8 +10,8 @@ are left out of both. The unit of a round is the time of all three arms. After t
 are compared bit for bit.
 
 Prints one JSON document: times of every round in seconds, medians, their ratio (lockstep / solo, at most
-1 wanted), images per second over all arms, threads, allocator, versions, load of the machine. Run it on
-a quiet machine; `load_average` says whether it was.
+1 wanted), the same for the CPU time of the process, images per second over all arms, threads, allocator,
+versions, load of the machine. Run it on a quiet machine; `load_average` says whether it was.
 """
 
 from __future__ import annotations
@@ -40,33 +40,35 @@ from yolograft.engine.train import Settings, train
 from yolograft.models.build import model_spec
 
 ARMS = 3
+# Clock and CPU time in seconds.
+Times = tuple[float, float]
 
 
 class Stopwatch:
-    """A progress that notes when every step ended."""
+    """A progress that notes when every step ended, by the clock and in CPU time of this process."""
 
     def __init__(self) -> None:
-        self.ends: list[float] = []
+        self.ends: list[tuple[float, float]] = []
 
     def group(self, labels: Sequence[str], *, start: int, steps: int) -> None:
         """A group of arms begins."""
 
     def step(self, runs: Sequence[ArmRun], batch: int) -> None:
         """All arms have taken a step."""
-        self.ends.append(time.perf_counter())
+        self.ends.append((time.perf_counter(), time.process_time()))
 
     def note(self, text: str) -> None:
         """Nothing worth keeping."""
 
     @property
-    def seconds(self) -> float:
+    def seconds(self) -> Times:
         """From the end of the first step to the end of the last."""
-        return self.ends[-1] - self.ends[0]
+        return self.ends[-1][0] - self.ends[0][0], self.ends[-1][1] - self.ends[0][1]
 
 
 def train_once(
     arms: Sequence[Arm], dataset: Dataset, recipe: Recipe, device: str
-) -> tuple[float, list[ArmRun]]:
+) -> tuple[Times, list[ArmRun]]:
     """Seconds of one run from a cold stream, and its arms."""
     stream = TrainStream(
         dataset.split("train"),
@@ -120,18 +122,26 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         seconds, together = train_once(arms, dataset, recipe, arguments.device)
         lockstep.append(seconds)
         parts = [train_once([arm], dataset, recipe, arguments.device) for arm in arms]
-        solo.append(sum(seconds for seconds, _ in parts))
+        solo.append(tuple(sum(times) for times in zip(*(seconds for seconds, _ in parts), strict=True)))
         runs = [*together, *(run for _, alone in parts for run in alone)]
     steps = runs[0].steps
     images = (steps - 1) * recipe.batch * ARMS
-    medians = {"lockstep": statistics.median(lockstep), "solo": statistics.median(solo)}
+    wall, cpu = (
+        {
+            "lockstep": statistics.median(times[kind] for times in lockstep),
+            "solo": statistics.median(times[kind] for times in solo),
+        }
+        for kind in (0, 1)
+    )
     return {
         "what": f"{ARMS} x {arguments.model} on {path}, {size} px, batch {recipe.batch}, {steps} steps",
-        "lockstep_seconds": lockstep,
-        "solo_seconds": solo,
-        "median_seconds": medians,
-        "ratio": medians["lockstep"] / medians["solo"],
-        "images_per_second": {name: images / seconds for name, seconds in medians.items()},
+        "lockstep_seconds": [times[0] for times in lockstep],
+        "solo_seconds": [times[0] for times in solo],
+        "median_seconds": wall,
+        "ratio": wall["lockstep"] / wall["solo"],
+        "median_cpu_seconds": cpu,
+        "cpu_ratio": cpu["lockstep"] / cpu["solo"],
+        "images_per_second": {name: images / seconds for name, seconds in wall.items()},
         "bitwise_equal": all_equal(runs),
         "freed_memory_kept": malloc,
         "cpus": os.cpu_count(),

@@ -10,7 +10,7 @@ from yolograft.cli.options import Machine, Output, Training
 
 # What plain `yolograft compare` runs: a module as its paper means it, and one as a post printed it.
 DEMO_GRAFTS = (
-    "coord_att@neck.p3,neck.p4,neck.p5",
+    "coord_att=coord_att@neck.p3,neck.p4,neck.p5",
     "a2-as-printed=double_att:c_n=1,reproject=off@backbone.p2",
 )
 DEMO = {"epochs": 15, "imgsz": "128", "batch": 8, "eval_points": 3}
