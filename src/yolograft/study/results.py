@@ -15,6 +15,7 @@ from yolograft.study.plan import read_manifest
 from yolograft.study.stats import ArmScores, Comparison, compare
 
 UNFINISHED = "not enough seeds"
+SCORES, COST = "scores.json", "cost.json"
 METRICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l", "p", "r", "f1")
 
 
@@ -61,7 +62,7 @@ def collect(run: Path) -> dict[str, Any]:
 
 
 def _arm(run: Path, item: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
-    cost_file = run / "arms" / item["label"] / "cost.json"
+    cost_file = run / "arms" / item["label"] / COST
     cost = read_json(cost_file) if cost_file.exists() else {}
     runs = [_run(run, item["label"], seed) for seed in seeds]
     done = [r for r in runs if r["status"] == DONE]
@@ -78,7 +79,7 @@ def _arm(run: Path, item: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, 
 
 
 def _run(run: Path, label: str, seed: int) -> dict[str, Any]:
-    path = arm_folder(run, label, seed) / "scores.json"
+    path = arm_folder(run, label, seed) / SCORES
     return read_json(path) if path.exists() else {"seed": seed, "status": "missing"}
 
 

@@ -28,12 +28,11 @@ from yolograft.models.codebook import Codebook, references
 from yolograft.models.detector import Detector
 from yolograft.study.cost import measure_cost
 from yolograft.study.plan import read_manifest
-from yolograft.study.results import collect, points
+from yolograft.study.results import COST, SCORES, collect, points
 from yolograft.study.samples import gallery
 from yolograft.study.scores import score_run
 from yolograft.study.start import with_weights
 
-SCORES, COST = "scores.json", "cost.json"
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
 
 

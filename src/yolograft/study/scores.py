@@ -10,7 +10,7 @@ from typing import Any
 from yolograft.data.records import ImageRecord
 from yolograft.metrics.coco import evaluate_coco
 from yolograft.metrics.detections import DetectionTable
-from yolograft.metrics.matches import build_match_table
+from yolograft.metrics.matches import MatchTable, build_match_table
 from yolograft.metrics.scores import best_f1
 from yolograft.study.results import points
 
@@ -18,11 +18,20 @@ DETECTIONS, MATCHES = "detections.npz", "matches.npz"
 
 
 def score_table(
-    records: Sequence[ImageRecord], table: DetectionTable, names: Sequence[str]
+    records: Sequence[ImageRecord],
+    table: DetectionTable,
+    names: Sequence[str],
+    *,
+    matches: MatchTable | None = None,
 ) -> dict[str, Any]:
-    """AP family, P, R and F1 of a detection table, 0 to 100; None where undefined."""
+    """AP family, P, R and F1 of a detection table, 0 to 100; None where undefined.
+
+    Args:
+        matches: the table's own match table, where it is at hand already.
+    """
     coco = evaluate_coco(records, table, names)
-    matches = build_match_table(records, table, len(names))
+    if matches is None:
+        matches = build_match_table(records, table, len(names))
     best = best_f1(matches)
     return {
         "ap": points(coco.ap),
@@ -47,5 +56,6 @@ def score_run(
 ) -> dict[str, Any]:
     """Score a run and keep its detections and match table in its folder."""
     table.save(folder / DETECTIONS)
-    build_match_table(records, table, len(names)).save(folder / MATCHES)
-    return score_table(records, table, names)
+    matches = build_match_table(records, table, len(names))
+    matches.save(folder / MATCHES)
+    return score_table(records, table, names, matches=matches)
