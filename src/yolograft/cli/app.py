@@ -17,6 +17,14 @@ VERBS = {
     "predict": "Run a trained detector on images or folders.",
     "show": "Show a model, grafted or not: layers, parameters, FLOPs.",
     "modules": "List the modules that can be grafted, or explain one.",
+    "doctor": "Examine a module of your own, or this machine.",
+    "new": "Write a module file of your own, with its test.",
+    "report": "Write a study's report and tables again from its run folder.",
+}
+DATA_VERBS = {
+    "check": "Count a dataset and list what is odd in it.",
+    "split": "Write train and val lists outside the dataset.",
+    "convert": "Write a dataset in another format, outside it.",
 }
 SPLIT_HINT = "did your shell split the expression? Put it in double quotes"
 
@@ -32,10 +40,9 @@ def build_app() -> App:
     )
     for verb, text in VERBS.items():
         app.command(f"yolograft.cli.{verb}_verb:{verb}_", name=verb, help=text)
-    data = App(name="data", help="Look at a dataset.")
-    data.command(
-        "yolograft.cli.data_verb:check_", name="check", help="Count a dataset and list what is odd in it."
-    )
+    data = App(name="data", help="Look at a dataset, split it, convert it.")
+    for verb, text in DATA_VERBS.items():
+        data.command(f"yolograft.cli.data_{verb}_verb:{verb}_", name=verb, help=text)
     app.command(data)
     return app
 

@@ -21,6 +21,7 @@ def show_(
     classes: int = 80,
     graft: Annotated[str | None, Parameter(help="Graft expression, e.g. coord_att@neck.p3.")] = None,
     imgsz: str = "640",
+    levels: str = "p3,p4,p5",
     output: Output | None = None,
 ) -> None:
     """Show a model, grafted or not: layers, parameters, FLOPs.
@@ -33,6 +34,8 @@ def show_(
         Number of classes of the head.
     imgsz
         Image size the FLOPs are counted at: S or H,W.
+    levels
+        Levels the head predicts on, of p2,p3,p4,p5.
     """
     from yolograft.graph.expr import parse_graft
     from yolograft.graph.graft import diff
@@ -43,7 +46,7 @@ def show_(
     from yolograft.models.weights import prove_identity
 
     size = read_imgsz(imgsz)
-    base = model_spec(model, num_classes=classes)
+    base = model_spec(model, num_classes=classes, levels=levels.split(","))
     grafts = [parse_graft(graft)] if graft else []
     code = from_grafts(grafts)
     spec = place(base, *grafts)

@@ -28,6 +28,7 @@ class AugmentConfig(BaseModel):
     """How training images are varied; part of a recipe.
 
     mosaic: probability that a sample is made of four images.
+    mixup: probability that a sample is blended with a second one (arXiv 1710.09412), both with their boxes.
     translate: largest shift as a fraction of the input side. scale: gain drawn from 1 - scale .. 1 + scale.
     degrees, shear: largest rotation and shear, degrees.
     hsv_h: largest hue shift as a fraction of the colour circle. hsv_s, hsv_v: gain from 1 - x .. 1 + x.
@@ -37,6 +38,7 @@ class AugmentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mosaic: float = Field(default=1.0, ge=0, le=1)
+    mixup: float = Field(default=0.0, ge=0, le=1)
     translate: float = Field(default=0.1, ge=0, le=1)
     scale: float = Field(default=0.5, ge=0, lt=1)
     degrees: float = Field(default=0.0, ge=0, le=180)

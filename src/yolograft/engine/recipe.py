@@ -19,8 +19,10 @@ class Recipe(BaseModel):
     stretched to at least 100 steps but never beyond a tenth of the run. The EMA decay at step t is
     ema_decay * (1 - exp(-t / ema_tau)). clip is the largest gradient norm. precision ``auto`` is bf16
     autocast where the device computes in it, fp16 with loss scaling on other GPUs, fp32 elsewhere.
-    close_mosaic turns mosaic off for the last epochs, at most a quarter of the run. eval_points is how often
-    the curve is measured.
+    close_mosaic turns mosaic off for the last epochs, at most a quarter of the run. box_loss is the IoU term
+    of the box loss. multi_scale draws the side of every batch from 1 - m .. 1 + m times imgsz. class_balance
+    0 shows every image once an epoch, 1 draws images in inverse proportion to how common their classes are.
+    eval_points is how often the curve is measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -41,7 +43,10 @@ class Recipe(BaseModel):
     box_gain: float = Field(7.5, ge=0)
     cls_gain: float = Field(0.5, ge=0)
     dfl_gain: float = Field(1.5, ge=0)
+    box_loss: Literal["ciou", "giou", "diou", "siou", "wiou"] = "ciou"
     small_boxes: Literal["paper", "widened"] = "widened"
+    multi_scale: float = Field(0.0, ge=0, le=0.5)
+    class_balance: float = Field(0.0, ge=0, le=1)
     close_mosaic: int = Field(10, ge=0)
     eval_points: int = Field(8, ge=1)
     augment: AugmentConfig = AugmentConfig()

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from yolograft.errors import ModuleError
 from yolograft.nn.conv import ConvBNAct
+from yolograft.ops.box_losses import BOX_LOSSES, BoxLoss
 from yolograft.ops.boxes import anchor_points, boxes_to_distances, complete_iou, distances_to_boxes
 from yolograft.types import RawPredictions, Targets
 
@@ -176,7 +177,8 @@ class YOLOv8Criterion:
     """Box, class and distribution losses of one batch.
 
     small_boxes: ``paper`` takes as candidates the anchors inside a box; ``widened`` first widens sides
-    shorter than the second stride (16 px) to it, as the published trainer does by now.
+    shorter than the second stride (16 px) to it, as the published trainer does by now. box_loss: a name of
+    `BOX_LOSSES`; the assignment is by complete IoU whichever is trained with.
     """
 
     def __init__(
@@ -189,10 +191,12 @@ class YOLOv8Criterion:
         alpha: float = 0.5,
         beta: float = 6.0,
         small_boxes: Literal["paper", "widened"] = "widened",
+        box_loss: Literal["ciou", "giou", "diou", "siou", "wiou"] = "ciou",
     ) -> None:
         self.box_gain, self.cls_gain, self.dfl_gain = box_gain, cls_gain, dfl_gain
         self.top_k, self.alpha, self.beta = top_k, alpha, beta
         self.small_boxes = small_boxes
+        self.box_loss = BOX_LOSSES[box_loss]
 
     def __call__(self, raw: RawPredictions, targets: Targets) -> Losses:
         with _fp32(raw):
@@ -212,7 +216,7 @@ class YOLOv8Criterion:
             picked = cls[assigned.anchor, targets.labels[assigned.target]]
             cls_sum = cls_sum - (picked * assigned.score).sum()
             if assigned.anchor.numel():
-                box_sum, dfl_sum = _box_losses(flat, assigned, targets)
+                box_sum, dfl_sum = _box_losses(flat, assigned, targets, self.box_loss)
         parts = {
             "box": self.box_gain * box_sum / normaliser,
             "cls": self.cls_gain * cls_sum / normaliser,
@@ -307,12 +311,14 @@ def _expected_box(flat: _Flat, anchor: Tensor, logits: Tensor) -> Tensor:
     return distances_to_boxes(distances, flat.points[anchor % flat.points.shape[0]])
 
 
-def _box_losses(flat: _Flat, assigned: Assignment, targets: Targets) -> tuple[Tensor, Tensor]:
-    """Weighted sums of 1 - CIoU and of the distribution focal loss over the positives."""
+def _box_losses(
+    flat: _Flat, assigned: Assignment, targets: Targets, box_loss: BoxLoss
+) -> tuple[Tensor, Tensor]:
+    """Weighted sums of the box loss and of the distribution focal loss over the positives."""
     point = assigned.anchor % flat.points.shape[0]
     logits = _logits_at(flat, assigned.anchor)
     truth = targets.boxes[assigned.target] / flat.strides[point]
-    box_sum = ((1 - complete_iou(_expected_box(flat, assigned.anchor, logits), truth)) * assigned.score).sum()
+    box_sum = (box_loss(_expected_box(flat, assigned.anchor, logits), truth) * assigned.score).sum()
     distances = boxes_to_distances(truth, flat.points[point], REG_MAX - 1 - 0.01)
     left = distances.long()
     right_weight = distances - left

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from yolograft import rng
 from yolograft.errors import ModuleError, YolograftError
+from yolograft.graph.levels import STOCK, check_levels, keep_levels
 from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, ModuleRef
 from yolograft.graph.zoofile import read_model_file
 from yolograft.models.catalog import FAMILIES, Entry, find, split_model_name
@@ -48,14 +49,19 @@ class LayerFacts:
     note: str = ""
 
 
-def model_spec(model: str, *, num_classes: int = 80) -> ModelSpec:
+def model_spec(model: str, *, num_classes: int = 80, levels: Sequence[str] = STOCK) -> ModelSpec:
     """The stock spec of a model name such as ``yolov8n``.
 
+    Args:
+        levels: where the head predicts, of p2 (stride 4) to p5 (stride 32).
+
     Raises:
-        SpecError: no such model (YG106).
+        SpecError: no such model (YG106) or level (YG132).
     """
     family, scale = split_model_name(model)
-    return read_model_file(family.model_file, scale, num_classes)
+    levels = check_levels(levels)
+    file = family.p2_file if "p2" in levels else family.model_file
+    return keep_levels(read_model_file(file, scale, num_classes), levels)
 
 
 def instantiate(

@@ -92,13 +92,15 @@ Criterion = Callable[[RawPredictions, Targets], yolov8.Losses]
 class Family:
     """What differs between detectors beyond their layers.
 
-    model_file: layer table. pixel_scale: factor on uint8 RGB pixels. criterion: builds the loss from
-    keyword settings. decode: (raw, head) -> boxes [B, A, 4] xyxy input pixels, scores [B, A, C].
+    model_file: layer table, P3 to P5. p2_file: the one with P2 to P5. pixel_scale: factor on uint8 RGB
+    pixels. criterion: builds the loss from keyword settings. decode: (raw, head) -> boxes [B, A, 4] xyxy
+    input pixels, scores [B, A, C].
     """
 
     name: str
     scales: tuple[str, ...]
     model_file: Path
+    p2_file: Path
     pixel_scale: float
     criterion: Callable[..., Criterion]
     decode: Callable[[RawPredictions, Any], tuple[Tensor, Tensor]]
@@ -110,6 +112,7 @@ FAMILIES: dict[str, Family] = {
         "yolov8",
         ("n", "s", "m", "l", "x"),
         _ZOO / "yolov8.yaml",
+        _ZOO / "yolov8-p2.yaml",
         yolov8.PIXEL_SCALE,
         yolov8.YOLOv8Criterion,
         yolov8.decode,

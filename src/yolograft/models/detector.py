@@ -45,8 +45,8 @@ class Detector(nn.Module):
 
     @property
     def stride(self) -> int:
-        """The widest stride: input sides are multiples of it."""
-        return max(self.head.strides)
+        """The widest stride of any layer: input sides are multiples of it."""
+        return max(fact.stride for fact in self.facts)
 
     @property
     def head(self) -> Any:
