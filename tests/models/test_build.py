@@ -291,7 +291,7 @@ def test_timm_layers(key: str) -> None:
         ("concat@neck.p3", "YG204", "joins maps"),
         ("yolov8_head@neck.p3", "YG204", "comes last"),
         ("conv:out_channels=64,stride=2@neck.p3", "YG205", "neck.p4.cat"),
-        ("upsample@backbone.p4", "YG205", "/8"),
+        ("upsample@backbone.p4", "YG205", "(stride 8)"),
         ("conv:out_channels=64,kernel=2@neck.p3", "YG207", "neck.p3+conv"),
         ("double_att:reproject=off,c_m=8@inside:neck.p3", "YG206", "neck.p3"),
         ("double_att:reproject=off,c_m=8@head.p3.cls", "YG206", "head"),

@@ -144,12 +144,22 @@ def _construct(
     if kind == "head":
         built_in = {"num_classes": spec.num_classes, "strides": tuple(strides)}
     elif kind == "fusion" and len(set(strides)) != 1:
-        pairs = ", ".join(f"{n} /{s}" for n, s in zip(layer.inputs, strides, strict=True))
-        raise ModuleError("YG205", f"'{layer.name}' joins maps of different stride: {pairs}")
+        raise _different_strides(layer, strides, facts)
     if layer.inside:
         built_in |= _inner_factories(layer, kind, code, seed)
     many = kind in ("head", "fusion")
     return instantiate(layer.ref, channels if many else channels[0], code, **built_in)
+
+
+def _different_strides(
+    layer: LayerSpec, strides: Sequence[int], facts: Mapping[str, LayerFacts]
+) -> ModuleError:
+    """The message for a Concat that reads a neighbour of the layer it means, as after an inserted row."""
+    pairs = ", ".join(f"{name} (stride {s})" for name, s in zip(layer.inputs, strides, strict=True))
+    # The first input is the map in hand; the others are fetched by name or index, and those go astray.
+    fitting = [name for name, fact in facts.items() if fact.stride == strides[0] and name != layer.inputs[0]]
+    fix = f"was a row inserted above it? maps at stride {strides[0]}: {', '.join(fitting[-4:]) or 'none'}"
+    return ModuleError("YG205", f"it joins maps of different stride: {pairs}", where=layer.name, fix=fix)
 
 
 def _check_place(layer: LayerSpec, spec: ModelSpec, kind: str) -> None:
@@ -246,11 +256,23 @@ def _assemble(
         real = seed is not None or _is_foreign(layer)
         with _own_draws(seed or 0, layer.name), torch.device("cpu" if real else "meta"):
             module, note = _construct(layer, spec, facts, code, seed or 0)
+            note = "; ".join(filter(None, (note, *_advice(layer, module))))
             facts[layer.name] = _facts(layer, module, facts, note)
             modules[layer.name] = module
             if seed is None:
                 _verify(layer, module, facts[layer.name], outputs, many=_takes_list(layer, spec))
     return modules, tuple(facts.values())
+
+
+def _advice(layer: LayerSpec, module: nn.Module) -> tuple[str, ...]:
+    """What modules in this layer say against the way they are used: their attribute ``advice``, an error."""
+    said = (getattr(part, "advice", None) for part in module.modules())
+    lines = [
+        YolograftError(e.code, e.cause, where=layer.name, fix=e.fix).line()
+        for e in said
+        if isinstance(e, YolograftError)
+    ]
+    return tuple(dict.fromkeys(lines))
 
 
 def _is_foreign(layer: LayerSpec) -> bool:

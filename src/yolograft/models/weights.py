@@ -81,8 +81,21 @@ def kept_weights(
     """
     report = compare_weights(detector, tensors, num_classes=num_classes)
     if not force and (report.misplaced or report.share < LEAST_KEPT):
-        raise CheckpointError("YG420", f"these weights do not fit {detector.spec.name}: {report.line()}")
+        raise _wrong_layers(detector, tensors, report)
     return {key: tensors[key] for key in report.kept}, report
+
+
+def _wrong_layers(
+    detector: Detector, tensors: Mapping[str, Tensor], report: LoadReport
+) -> CheckpointError:
+    """The message for weights that would land in wrong layers, with the first tensor that would."""
+    where, mine = "", detector.state_dict()
+    cause = f"these weights do not fit {detector.spec.name}: {report.line()}"
+    if report.misplaced:
+        where = report.misplaced[0]
+        cause += f"; this one is {list(tensors[where].shape)} in the file, {list(mine[where].shape)} here"
+    fix = f"weights of {detector.spec.name} with the same levels, or no --weights"
+    return CheckpointError("YG420", cause, where=where, fix=fix)
 
 
 @dataclass(frozen=True, slots=True)
