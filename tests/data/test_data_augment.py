@@ -22,8 +22,9 @@ from yolograft.data.augment import (
     kept_boxes,
     training_sample,
 )
-from yolograft.data.images import PAD_VALUE, ImageStore
+from yolograft.data.images import PAD_VALUE
 from yolograft.data.records import ImageRecord
+from yolograft.data.store import ImageStore
 from yolograft.data.tiles import Placed, Tile, mosaic_corners, place_by_warp, place_directly
 from yolograft.rng import stream
 
@@ -170,7 +171,9 @@ def test_identity_settings_change_nothing(make_record: Callable[..., ImageRecord
     store = ImageStore([record], imgsz=(64, 64))
     still = AugmentConfig(mosaic=0, translate=0, scale=0, hsv_h=0, hsv_s=0, hsv_v=0, fliplr=0)
     out = np.empty((64, 64, 3), np.uint8)
-    boxes, labels = training_sample(store, 0, config=still, rng=stream(0), mosaic=True, out=out)
+    boxes, labels = training_sample(
+        store, 0, config=still, rng=stream(0), mixing=True, pool=np.arange(1), out=out
+    )
     np.testing.assert_array_equal(out, store[0].image)
     np.testing.assert_array_equal(boxes, record.boxes)
     assert labels.tolist() == [0]
@@ -180,7 +183,7 @@ def test_letterboxed_sample_is_padded_grey(make_record: Callable[..., ImageRecor
     store = ImageStore([make_record("wide", (20, 80), [(0, 0, 80, 20)])], imgsz=(64, 64))
     still = AugmentConfig(mosaic=0, translate=0, scale=0, hsv_h=0, hsv_s=0, hsv_v=0, fliplr=0)
     out = np.empty((64, 64, 3), np.uint8)
-    boxes, _ = training_sample(store, 0, config=still, rng=stream(0), mosaic=True, out=out)
+    boxes, _ = training_sample(store, 0, config=still, rng=stream(0), mixing=True, pool=np.arange(1), out=out)
     assert boxes.tolist() == [[0, 24, 64, 40]]
     assert (out[:24] == PAD_VALUE).all() and (out[40:] == PAD_VALUE).all()
 

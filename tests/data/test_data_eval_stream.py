@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yolograft.data.eval_stream import EvalStream, batch_of_image
-from yolograft.data.images import PAD_VALUE, ImageStore, decode_file, rectangle
+from yolograft.data.images import PAD_VALUE, decode_file, rectangle
 from yolograft.data.memory import available_bytes
 from yolograft.data.records import ImageRecord
+from yolograft.data.store import ImageStore
 from yolograft.errors import DataError
 
 
@@ -111,7 +112,7 @@ def test_the_store_never_keeps_more_than_its_limit(
             still_there += limited[index].image.shape == (64, 64, 3)
     assert still_there == 2
     with pytest.raises(DataError, match="YG332"):
-        ImageStore(records, imgsz=(64, 64), cache="disk")
+        ImageStore(records, imgsz=(64, 64), cache="tape")
 
 
 def test_shrinking_averages_the_area(make_record: Callable[..., ImageRecord]) -> None:

@@ -290,7 +290,7 @@ def test_refusals_name_their_reason(tmp_path: Path) -> None:
     assert code_of(yolo) == "YG308"
     write(yolo / "data.yaml", "train: train.txt\nnames: [a]\nnc: 2\n")
     assert code_of(yolo) == "YG308"
-    (yolo / "data.yaml").write_bytes("train: train.txt\nnames: [狗]\n".encode("gb18030"))
+    (yolo / "data.yaml").write_bytes(b"train: train.txt\nnames:\n- caf\xe9\n")
     assert code_of(yolo) == "YG307"
     voc = write_voc(tmp_path / "voc")
     write(voc / "Annotations" / "one.xml", "<annotation>\n<object></annotation>")
@@ -316,13 +316,16 @@ def test_missing_and_broken_images_are_left_out(tmp_path: Path) -> None:
 
 def test_a_damaged_image_is_found_when_decoding(tmp_path: Path) -> None:
     coco = write_coco(tmp_path)
-    path = coco / "val2017" / "four.png"
-    write_image(path, (64, 64))
-    data = path.read_bytes()
-    (coco / "val2017" / "four.jpg").write_bytes(data[:40])
+    path = coco / "val2017" / "four.jpg"
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    data = bytearray(cv2.imencode(".png", pixels)[1].tobytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
     dataset = open_dataset(coco)
-    assert check(dataset)["findings"] == []
-    assert [item["code"] for item in check(dataset, decode=True)["findings"]] == ["YG327"]
+    assert [item["code"] for item in check(dataset)["findings"]] == ["YG336"]
+    answer = check(dataset, decode=True)
+    assert [item["code"] for item in answer["findings"]] == ["YG336", "YG327"]
+    assert answer["summary"]["YG327"]["count"] == 1
 
 
 def test_the_dataset_folder_is_never_written(tmp_path: Path) -> None:

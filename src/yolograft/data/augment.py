@@ -1,7 +1,8 @@
 """Training augmentation as pure functions of a numpy generator.
 
 A sample: letterbox or four-image mosaic, scale and shift (rotation and shear when asked for), HSV
-jitter, flips. Defaults are those the YOLOv5 and YOLOv8 papers and documentation pages state.
+jitter, flips, and where asked for a blend with a second sample made alike. Defaults are those the YOLOv5
+and YOLOv8 papers and documentation pages state.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from yolograft.data.images import Image, ImageStore, centred
+from yolograft.data.images import Image, centred
+from yolograft.data.mixup import blend, draw_partner
+from yolograft.data.store import ImageStore
 from yolograft.data.tiles import Boxes, Placed, Tile, mosaic_corners, place_by_warp, place_directly
 
 # A transformed box is kept when both sides exceed this many pixels, this share of its area is left, and
@@ -65,7 +68,8 @@ def training_sample(
     *,
     config: AugmentConfig,
     rng: np.random.Generator,
-    mosaic: bool,
+    mixing: bool,
+    pool: NDArray[np.int64],
     out: Image,
 ) -> tuple[Boxes, NDArray[np.int64]]:
     """Write one augmented sample into `out` and return its (boxes, labels).
@@ -74,26 +78,55 @@ def training_sample(
         store: images at network scale with their records.
         index: position of the image the sample is about.
         rng: the only source of chance.
-        mosaic: False forbids mosaic whatever the config says (the last epochs).
-        out: uint8 [H, W, 3] RGB, overwritten; (H, W) is `store.imgsz`.
+        mixing: False forbids mosaic and mixup whatever the config says (the last epochs).
+        pool: int64, positions of the images that others are drawn from, each entry as likely.
+        out: uint8 [H, W, 3] RGB, overwritten. Where (H, W) is not `store.imgsz` the sample is made at
+            that size, by the one resize every sample has.
 
     Returns:
         boxes float64 [N, 4] xyxy in output pixels, labels int64 [N]. Crowd boxes are never among them.
     """
-    size = store.imgsz
-    if rng.random() < config.mosaic and mosaic:
-        others = rng.integers(len(store), size=3)
+    boxes, labels = _sample(store, index, config=config, rng=rng, mixing=mixing, pool=pool, out=out)
+    # Drawn last, so that asking for mixup moves nothing else.
+    if not (mixing and config.mixup):
+        return boxes, labels
+    partner = draw_partner(rng, probability=config.mixup, index=index, pool=pool)
+    if partner is None:
+        return boxes, labels
+    second = np.empty_like(out)
+    more = _sample(store, partner.image, config=config, rng=rng, mixing=mixing, pool=pool, out=second)
+    blend(out, second, share=partner.share)
+    return np.concatenate([boxes, more[0]]), np.concatenate([labels, more[1]])
+
+
+def _sample(
+    store: ImageStore,
+    index: int,
+    *,
+    config: AugmentConfig,
+    rng: np.random.Generator,
+    mixing: bool,
+    pool: NDArray[np.int64],
+    out: Image,
+) -> tuple[Boxes, NDArray[np.int64]]:
+    base = store.imgsz
+    if rng.random() < config.mosaic and mixing:
+        others = pool[rng.integers(len(pool), size=3)]
         tiles = [_tile(store, int(i)) for i in (index, *others)]
-        centre = (round(rng.uniform(0.5, 1.5) * size[0]), round(rng.uniform(0.5, 1.5) * size[1]))
+        centre = (round(rng.uniform(0.5, 1.5) * base[0]), round(rng.uniform(0.5, 1.5) * base[1]))
         corners = mosaic_corners([tile.image.shape[:2] for tile in tiles], centre)
         tiles = [t._replace(top=top, left=left) for t, (top, left) in zip(tiles, corners, strict=True)]
-        canvas = (2 * size[0], 2 * size[1])
+        canvas = (2 * base[0], 2 * base[1])
     else:
         tile = _tile(store, index)
-        inside = centred(tile.image.shape[:2], tile.image.shape[:2], size)
+        inside = centred(tile.image.shape[:2], tile.image.shape[:2], base)
         tiles = [tile._replace(top=inside.top, left=inside.left)]
-        canvas = size
-    placed = _place(tiles, canvas=canvas, affine=draw_affine(rng, config=config, size=size), out=out)
+        canvas = base
+    size = (out.shape[0], out.shape[1])
+    affine = draw_affine(rng, config=config, size=size)
+    # The store fits images into `base`; the smaller ratio keeps a letterboxed image whole.
+    gain = min(size[0] / base[0], size[1] / base[1])
+    placed = _place(tiles, canvas=canvas, affine=affine._replace(scale=affine.scale * gain), out=out)
     boxes, labels = kept_boxes(placed)
     jitter_hsv(out, rng=rng, config=config)
     return flipped(out, boxes, rng=rng, config=config), labels

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.data.findings import finding
-from yolograft.data.paths import image_id_of
+from yolograft.data.names import tidy_names
+from yolograft.data.paths import Folders, image_id_of
 from yolograft.data.records import Dataset, Finding, ImageRecord
 from yolograft.data.rows import Row, annotated_size, measured_size, record_of
 from yolograft.data.text import read_text
@@ -39,6 +40,10 @@ def coco_files(root: Path) -> list[Path]:
 def _looks_coco(path: Path) -> bool:
     if path.stat().st_size == 0:
         return False
+    with path.open("rb") as file:
+        if b'"shapes"' in file.read(4096):
+            # A labelme file: its pixels, often embedded, need not be searched.
+            return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         return all(view.find(key) >= 0 for key in _KEYS)
 
@@ -64,7 +69,8 @@ def read_coco(root: Path, files: list[Path]) -> Dataset:
 
     Raises:
         DataError: YG303 when two files stand for one split, YG305 when no image is found, YG306 when
-            two files declare different categories, YG308 when a file is not such JSON.
+            two files declare different categories, YG308 when a file is not such JSON or two images
+            share an id.
     """
     findings: list[Finding] = []
     by_split: dict[str, Path] = {}
@@ -78,19 +84,21 @@ def read_coco(root: Path, files: list[Path]) -> Dataset:
     names: tuple[str, ...] | None = None
     ids: dict[int, int] = {}
     for split, path in by_split.items():
-        document = _load(path)
+        document = _load(path, root=root, found=findings)
         here_ids, here = _categories(document, path)
         if names is None:
             names, ids = here, here_ids
         elif (here, here_ids) != (names, ids):
             raise DataError("YG306", "categories differ from those of the other splits", where=str(path))
         splits[split] = _split(document, path, root=root, ids=ids, names=here, found=findings)
-    return Dataset(root, "coco", names or (), splits, tuple(findings))
+    where = image_id_of(next(iter(by_split.values())), root) if by_split else ""
+    tidy = tidy_names(names or (), file=where, found=findings)
+    return Dataset(root, "coco", tidy, splits, tuple(findings))
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, *, root: Path, found: list[Finding]) -> dict[str, Any]:
     try:
-        document = json.loads(read_text(path))
+        document = json.loads(read_text(path, file=image_id_of(path, root), found=found))
     except json.JSONDecodeError as error:
         raise DataError("YG308", f"not JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
     lists = ("images", "annotations", "categories")
@@ -101,7 +109,18 @@ def _load(path: Path) -> dict[str, Any]:
             ids = [item.get(k) for k in ("id", "image_id")] if isinstance(item, dict) else [[]]
             if any(isinstance(value, list | dict) for value in ids):
                 raise DataError("YG308", f"{key}[{place}] is not an entry with a plain id", where=str(path))
+    _one_image_an_id(document["images"], path)
     return document
+
+
+def _one_image_an_id(images: list[dict[str, Any]], path: Path) -> None:
+    """Which of two images the annotations of a shared id belong to, nobody can tell."""
+    files: dict[Any, Any] = {}
+    for image in images:
+        identity, name = image.get("id"), image.get("file_name")
+        if files.setdefault(identity, name) != name:
+            cause = f"'{files[identity]}' and '{name}' share the image id {identity!r}"
+            raise DataError("YG308", cause, where=str(path), fix="give every image an id of its own")
 
 
 def _categories(document: dict[str, Any], path: Path) -> tuple[dict[int, int], tuple[str, ...]]:
@@ -128,13 +147,13 @@ def _split(
     annotations: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
     for item in document["annotations"]:
         annotations[item.get("image_id")].append(item)
-    folders = _image_folders(path, root)
+    folders, files = _image_folders(path, root), Folders()
     records: list[ImageRecord] = []
     seen: set[str] = set()
     for image in document["images"]:
         rows = annotations.pop(image.get("id"), [])
         name = str(image.get("file_name", ""))
-        image_path = _locate(name, folders)
+        image_path = _locate(name, folders, files)
         if image_path is None:
             found.append(finding("YG317", file, 0, f"image '{name}' does not exist"))
             continue
@@ -143,6 +162,8 @@ def _split(
             found.append(finding("YG322", file, 0, f"image '{name}' is listed twice"))
             continue
         seen.add(image_id)
+        if not name.endswith(image_path.name):
+            found.append(finding("YG336", file, 0, f"image '{name}' is the file '{image_path.name}'"))
         size, trouble = measured_size(image_path, image_id=image_id)
         found.extend(trouble)
         if size is None:
@@ -172,15 +193,16 @@ def _image_folders(path: Path, root: Path) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def _locate(name: str, folders: list[Path]) -> Path | None:
+def _locate(name: str, folders: list[Path], files: Folders) -> Path | None:
     if not name:
         return None
-    for position, folder in enumerate(folders):
-        candidate = folder / name
-        if candidate.is_file():
-            # The folder that held one image is asked first for the next.
-            folders.insert(0, folders.pop(position))
-            return candidate
+    for written in dict.fromkeys((name, name.replace("\\", "/"))):
+        for position, folder in enumerate(folders):
+            candidate = files.find(folder / written)
+            if candidate is not None:
+                # The folder that held one image is asked first for the next.
+                folders.insert(0, folders.pop(position))
+                return candidate
     return None
 
 

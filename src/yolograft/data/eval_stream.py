@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -10,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yolograft.data.images import Image, ImageStore, Letterbox, paste, rectangle, resize
+from yolograft.data.images import Image, Letterbox, paste, rectangle, resize
 from yolograft.data.records import ImageRecord
+from yolograft.data.store import ImageStore
 from yolograft.errors import DataError
 
 
@@ -39,10 +41,11 @@ class EvalStream:
         imgsz: (H, W) multiples of `stride`, pixels.
         batch: most images in a batch.
         stride: largest stride of the model.
-        cache: ``"ram"`` or ``"none"``, as in `ImageStore`.
+        cache, cache_dir: ``"ram"``, ``"disk"`` or ``"none"`` and where, as in `ImageStore`.
 
     Raises:
-        DataError: YG331 when `imgsz` is not a multiple of `stride`, YG334 when `batch` is below 1.
+        DataError: YG331 when `imgsz` is not a multiple of `stride`, YG334 when `batch` is below 1, those of
+            `ImageStore`.
     """
 
     def __init__(
@@ -53,12 +56,13 @@ class EvalStream:
         batch: int,
         stride: int = 32,
         cache: str = "ram",
+        cache_dir: Path | None = None,
     ) -> None:
         if batch < 1:
             raise DataError("YG334", f"batch {batch} is not possible")
         cv2.setNumThreads(1)
         self.records = tuple(records)
-        self.store = ImageStore(records, imgsz=imgsz, cache=cache)
+        self.store = ImageStore(records, imgsz=imgsz, cache=cache, cache_dir=cache_dir)
         self.letterboxes = tuple(
             rectangle((record.height, record.width), imgsz=imgsz, stride=stride) for record in records
         )

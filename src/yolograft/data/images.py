@@ -1,40 +1,73 @@
-"""Image files to RGB arrays at network scale: decode, letterbox geometry, a cache in memory."""
+"""Image files to RGB arrays at network scale: decode, resize, letterbox geometry."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from yolograft.data.memory import available_bytes
-from yolograft.data.records import ImageRecord
+from yolograft.data.rasters import carries_alpha
 from yolograft.errors import DataError
 
 Image = NDArray[np.uint8]
 PAD_VALUE = 114
-# Share of the memory free at the start that cached images may fill.
-CACHE_SHARE = 0.25
+_PNG, _TIFF = b"\x89PNG\r\n\x1a\n", (b"II*\0", b"MM\0*")
+# Raise it when `decode_file` or `resize` gives other pixels for a file: images kept on disk by another
+# version are then left alone.
+DECODER_VERSION = 1
 
 
 def decode(data: bytes | NDArray[np.uint8], *, where: str = "") -> Image:
     """Decode image bytes to RGB uint8 [H, W, 3], EXIF orientation applied, grey repeated to three channels.
 
+    CMYK is converted, alpha is dropped, 16 bits a channel become 8 by rounding v / 257 (65535 -> 255), and of
+    several frames the first one counts. The kind of an image is read from its bytes, never from a suffix.
+
     Raises:
         DataError: YG330 when the bytes are no readable image.
     """
     buffer = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+    start = buffer[:25].tobytes()
     try:
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB) if buffer.size else None
+        if start.startswith(_TIFF):
+            image = _decode_tiff(buffer)
+        elif start.startswith(_PNG) and start[24:] == b"\x10":
+            image = _decode_deep(buffer)
+        else:
+            image = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB) if buffer.size else None
     except cv2.error:
         image = None
-    if image is None:
-        raise DataError("YG330", "the image cannot be decoded", where=where, fix="replace or remove the file")
+    if image is None or image.dtype != np.uint8:
+        fix = "replace or remove the file; `yolograft data check --decode` finds all such files"
+        raise DataError("YG330", "the image cannot be decoded", where=where, fix=fix)
     return np.asarray(image, dtype=np.uint8)
+
+
+def _decode_deep(buffer: NDArray[np.uint8]) -> NDArray[Any] | None:
+    # Asked for 8 bits, OpenCV truncates v / 256 here and rounds there; asked for deep RGB it gives BGR for
+    # some TIFF files. Deep BGR is the same everywhere.
+    image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is None:
+        return None
+    image = np.ascontiguousarray(image[..., ::-1])
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8) if image.dtype == np.uint16 else image
+
+
+def _decode_tiff(buffer: NDArray[np.uint8]) -> NDArray[Any] | None:
+    if not carries_alpha(BytesIO(buffer.tobytes())):
+        return _decode_deep(buffer)
+    image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    if image is None or image.dtype != np.uint8 or image.shape[2:] != (4,):
+        return _decode_deep(buffer)
+    # The TIFF library multiplies colours by alpha; divided again, they are what other formats keep.
+    alpha = np.maximum(image[..., 3:].astype(np.uint32), 1)
+    colours = (image[..., 2::-1].astype(np.uint32) * 255 + alpha // 2) // alpha
+    return np.minimum(colours, 255).astype(np.uint8)
 
 
 def decode_file(path: Path) -> Image:
@@ -128,80 +161,3 @@ def paste(image: Image, box: Letterbox, *, out: Image) -> None:
     out[: box.top], out[bottom:] = PAD_VALUE, PAD_VALUE
     out[box.top : bottom, : box.left], out[box.top : bottom, right:] = PAD_VALUE, PAD_VALUE
     out[box.top : bottom, box.left : right] = image
-
-
-class Scaled(NamedTuple):
-    """An image at network scale and how it got there: original pixels * scale = its pixels."""
-
-    image: Image
-    scale: tuple[float, float]
-
-
-class ImageStore:
-    """Images of records at network scale (long side fits `imgsz`, ratio kept), RGB uint8.
-
-    Args:
-        records: the images, asked for by position.
-        imgsz: (H, W) the images fit into, pixels.
-        cache: ``"ram"`` keeps resized images up to the limit, ``"none"`` decodes each time. Results are
-            the same, bit for bit.
-        limit_bytes: most bytes to keep; a quarter of the memory available now when None.
-    """
-
-    def __init__(
-        self,
-        records: Sequence[ImageRecord],
-        *,
-        imgsz: tuple[int, int],
-        cache: str = "ram",
-        limit_bytes: int | None = None,
-    ) -> None:
-        if cache not in ("ram", "none"):
-            raise DataError("YG332", f"unknown cache '{cache}'", fix="use ram or none")
-        self.records = tuple(records)
-        self.imgsz = imgsz
-        limit = int(available_bytes() * CACHE_SHARE) if limit_bytes is None else limit_bytes
-        self._room = limit if cache == "ram" else 0
-        self._kept: dict[int, Image] = {}
-        self._targets: dict[int, tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A worker started by spawn fills its own cache; sending pixels would cost more than decoding.
-        kept = sum(image.nbytes for image in self._kept.values())
-        return {**self.__dict__, "_kept": {}, "_room": self._room + kept}
-
-    def __getitem__(self, index: int) -> Scaled:
-        """The image of record `index`; treat it as read-only.
-
-        Raises:
-            DataError: YG330 when the file is damaged, YG333 when it is no longer the image that was read.
-        """
-        record = self.records[index]
-        image = self._kept.get(index)
-        if image is None:
-            whole = decode_file(record.path)
-            if whole.shape[:2] != (record.height, record.width):
-                cause = (
-                    f"image is {whole.shape[1]}x{whole.shape[0]}, was read as {record.width}x{record.height}"
-                )
-                raise DataError("YG333", cause, where=str(record.path), fix="open the dataset again")
-            image = resize(whole, fitted_size(whole.shape[:2], self.imgsz))
-            if image.nbytes <= self._room:
-                image.flags.writeable = False
-                self._kept[index] = image
-                self._room -= image.nbytes
-        return Scaled(image, (image.shape[0] / record.height, image.shape[1] / record.width))
-
-    def targets(self, index: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """(boxes [N, 4] xyxy in pixels of ``self[index].image``, labels [N]) to train on: no crowd."""
-        found = self._targets.get(index)
-        if found is None:
-            record = self.records[index]
-            size = (record.height, record.width)
-            resized, real = fitted_size(size, self.imgsz), ~record.crowd
-            sy, sx = resized[0] / size[0], resized[1] / size[1]
-            found = self._targets[index] = (record.boxes[real] * (sx, sy, sx, sy), record.labels[real])
-        return found

@@ -1,11 +1,15 @@
-"""Naming images by their place in the dataset folder."""
+"""Naming and finding images and label files by their place in the dataset folder."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+# Everything that is an image by its suffix is either used or reported, formats no decoder here knows too.
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
+    | {".gif", ".jp2", ".avif", ".heic", ".heif"}
+)
 
 
 def image_id_of(path: Path, root: Path) -> str:
@@ -13,8 +17,78 @@ def image_id_of(path: Path, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
+def files_in(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    """All files of a folder and the folders below it with one of the suffixes in any case, sorted.
+
+    Links to folders are followed, each folder once, so that a link to a folder above ends.
+    """
+    seen: set[str] = set()
+    found: list[Path] = []
+    for here, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        found += [Path(here, name) for name in files if Path(name).suffix.lower() in suffixes]
+    return sorted(path for path in found if path.is_file())
+
+
 def images_in(folder: Path) -> list[Path]:
     """All image files of a folder and the folders below it, by their suffix, sorted."""
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    )
+    return files_in(folder, IMAGE_SUFFIXES)
+
+
+class Folders:
+    """Looks files up by name, with upper and lower case as they are, then without regard to them.
+
+    A dataset made on Windows lists `A.JPG` for `a.jpg` and works there; it should read the same everywhere.
+    Each folder is listed once, which is also what makes looking up many files quick.
+    """
+
+    def __init__(self) -> None:
+        self._listed: dict[Path, tuple[frozenset[str], dict[str, str]]] = {}
+
+    def find(self, path: Path) -> Path | None:
+        """The file at `path`, or the one file there whose name differs in case only, or None."""
+        names, folded = self._names(path.parent)
+        if path.name in names:
+            return path
+        other = folded.get(path.name.casefold())
+        if other is not None:
+            return path.with_name(other)
+        # A folder on the way may differ in case too.
+        parent = self._folder(path.parent) if not names else None
+        return self.find(parent / path.name) if parent is not None else None
+
+    def names(self, folder: Path) -> list[str]:
+        """The files of a folder, sorted; none when it does not exist."""
+        return sorted(self._names(folder)[0])
+
+    def _folder(self, path: Path) -> Path | None:
+        if path == path.parent or path.is_dir():
+            return None
+        above = path.parent if path.parent.is_dir() else self._folder(path.parent)
+        if above is None:
+            return None
+        with os.scandir(above) as entries:
+            same = sorted(e.name for e in entries if e.name.casefold() == path.name.casefold() and e.is_dir())
+        return above / same[0] if len(same) == 1 else None
+
+    def _names(self, folder: Path) -> tuple[frozenset[str], dict[str, str]]:
+        known = self._listed.get(folder)
+        if known is None:
+            try:
+                with os.scandir(folder) as entries:
+                    names = sorted(entry.name for entry in entries if entry.is_file())
+            except OSError:
+                names = []
+            folded: dict[str, str] = {}
+            for name in names:
+                key = name.casefold()
+                # Two files that differ in case only: neither can stand for a third spelling.
+                folded[key] = "" if key in folded else name
+            exact = frozenset(names)
+            known = self._listed[folder] = exact, {key: name for key, name in folded.items() if name}
+        return known

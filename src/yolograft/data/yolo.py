@@ -1,13 +1,12 @@
 """YOLO text labels: images/ and labels/ side by side, with a data.yaml or a *.names file.
 
-One row is `class cx cy w h` in fractions of the image. The label file of an image is found by replacing
-the last `images` part of its path by `labels`. Rows with more than five numbers are polygons
-(`class x1 y1 x2 y2 ...`) and become their bounding box.
+One row is `class cx cy w h` in fractions of the image (rows: ``yolo_rows.py``). The label file of an image is
+found by replacing the last `images` part of its path by `labels`; a label file beside its image counts when
+there is none at that place.
 """
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,16 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from yolograft.data.findings import finding
-from yolograft.data.paths import image_id_of, images_in
+from yolograft.data.names import tidy_names
+from yolograft.data.paths import IMAGE_SUFFIXES, Folders, image_id_of, images_in
 from yolograft.data.records import Dataset, Finding, ImageRecord
 from yolograft.data.rows import Row, measured_size, record_of
 from yolograft.data.text import read_lines, read_text
+from yolograft.data.yolo_rows import ClassIds, read_row
 from yolograft.errors import DataError
 
 _SPLITS = ("train", "val", "valid", "test")
+_NOT_LABELS = frozenset({"classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt"})
 
 
 def yolo_yaml(root: Path) -> Path | None:
@@ -48,68 +50,83 @@ def read_yolo_yaml(path: Path) -> Dataset:
     """Read the dataset a data.yaml declares.
 
     Raises:
-        DataError: YG308 when the YAML cannot be used, YG302 when no split has images.
+        DataError: YG308 when the YAML cannot be used, YG302 when no split has images, YG309 when the class
+            ids count from 1.
     """
-    config = _load(path)
     findings: list[Finding] = []
-    names = _names(config, path)
+    config = _load(path, findings)
+    names = tidy_names(_names(config, path), file=path.name, found=findings)
     base = path.parent
     if isinstance(config.get("path"), str):
         declared = (path.parent / config["path"]).resolve()
         base = declared if declared.is_dir() else path.parent
     if "download" in config:
         findings.append(finding("YG320", path.name, 0, "`download:` is not followed"))
+    reader = _Reader(base, names, findings)
     splits: dict[str, tuple[ImageRecord, ...]] = {}
     for split in _SPLITS:
         value = config.get(split)
         if not value:
             continue
-        images = _images(value, base=base, beside=path.parent)
+        images = _images(value, reader, beside=path.parent)
         if images is None:
             findings.append(finding("YG325", path.name, 0, f"{split}: '{value}' does not exist"))
             continue
-        splits[split] = _records(images, root=base, names=names, found=findings)
+        splits[split] = reader.records(images)
     if not splits:
         raise DataError(
             "YG302", "no split whose images exist", where=str(path), fix="correct train: and val:"
         )
-    return Dataset(base, "yolo", names, splits, tuple(findings))
+    return reader.dataset(splits)
 
 
 def read_yolo_folder(root: Path, names_path: Path) -> Dataset:
     """Read images/{train,val,test}, or {train,val,test}.txt lists, with the classes of a names file.
 
     Raises:
-        DataError: YG302 when there is no split.
+        DataError: YG302 when there is no image, YG308 for a gap in the names, YG309 when the class ids
+            count from 1.
     """
-    names = tuple(text for _, text in read_lines(names_path))
     findings: list[Finding] = []
+    file = image_id_of(names_path, root)
+    lines = read_lines(names_path, file=file, found=findings)
+    for place, (number, _) in enumerate(lines, start=lines[0][0] if lines else 1):
+        if number != place:
+            # Whether the blank line is a class decides the number of every class after it.
+            fix, where = "name the class or remove the line", f"{names_path}:{place}"
+            raise DataError("YG308", "a blank line between class names", where=where, fix=fix)
+    names = tidy_names([text for _, text in lines], file=file, found=findings)
+    reader = _Reader(root, names, findings)
     splits: dict[str, tuple[ImageRecord, ...]] = {}
     for split in _SPLITS:
         folder, listed = root / "images" / split, root / f"{split}.txt"
         if folder.is_dir():
-            splits[split] = _records(images_in(folder), root=root, names=names, found=findings)
+            splits[split] = reader.records(images_in(folder))
         elif listed.is_file():
-            splits[split] = _records(_listed(listed, root), root=root, names=names, found=findings)
+            splits[split] = reader.records(_listed(listed, reader))
+    if not splits and (images := images_in(root / "images")):
+        findings.append(finding("YG324", "images", 0, "no splits; all images are read as train"))
+        splits["train"] = reader.records(images)
     if not splits:
         fix = "make images/train and images/val, or a data.yaml"
-        raise DataError("YG302", "images/ and labels/ without splits", where=str(root), fix=fix)
-    return Dataset(root, "yolo", names, splits, tuple(findings))
+        raise DataError("YG302", "images/ and labels/ without images", where=str(root), fix=fix)
+    return reader.dataset(splits)
 
 
 def label_path(image: Path) -> Path:
-    """Where the labels of an image lie."""
+    """Where the labels of an image lie; `Images` has its `Labels`."""
     parts = list(image.with_suffix(".txt").parts)
     for position in range(len(parts) - 2, -1, -1):
-        if parts[position] == "images":
-            parts[position] = "labels"
+        if parts[position].lower() == "images":
+            written = {"Images": "Labels", "IMAGES": "LABELS"}
+            parts[position] = written.get(parts[position], "labels")
             break
     return Path(*parts)
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, found: list[Finding]) -> dict[str, Any]:
     try:
-        config = YAML(typ="safe", pure=True).load(read_text(path))
+        config = YAML(typ="safe", pure=True).load(read_text(path, file=path.name, found=found))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise DataError("YG308", f"not YAML: {error.problem}", where=f"{path}:{line}") from None
@@ -117,6 +134,10 @@ def _load(path: Path) -> dict[str, Any]:
         raise DataError("YG308", f"not YAML: {error}", where=str(path)) from None
     if not isinstance(config, dict) or "names" not in config:
         raise DataError("YG308", "no `names:` in the YAML", where=str(path), fix="list the class names")
+    if config.get("kpt_shape"):
+        # Key points in two numbers each cannot be told from polygons.
+        fix = "keep the first five columns and remove kpt_shape"
+        raise DataError("YG308", "key point labels (`kpt_shape:`) are not boxes", where=str(path), fix=fix)
     return config
 
 
@@ -134,7 +155,84 @@ def _names(config: dict[str, Any], path: Path) -> tuple[str, ...]:
     return tuple(str(name) for name in declared)
 
 
-def _images(value: Any, *, base: Path, beside: Path) -> list[Path] | None:
+class _Reader:
+    """Reads the images of the splits of one dataset and remembers what only the whole of it tells."""
+
+    def __init__(self, root: Path, names: tuple[str, ...], found: list[Finding]) -> None:
+        self.root, self.names, self.found = root, names, found
+        self.folders = Folders()
+        self._ids = ClassIds()
+        self._labels: set[Path] = set()
+        # Folder of labels -> folder of the images they belong to.
+        self._pairs: dict[Path, Path] = {}
+
+    def dataset(self, splits: dict[str, tuple[ImageRecord, ...]]) -> Dataset:
+        """The dataset, once every split was read."""
+        self._ids.check(self.names, root=self.root, found=self.found)
+        self._labels_alone()
+        return Dataset(self.root, "yolo", self.names, splits, tuple(dict.fromkeys(self.found)))
+
+    def records(self, images: list[Path]) -> tuple[ImageRecord, ...]:
+        """The records of one split."""
+        seen: set[str] = set()
+        records = (self._record(path, seen) for path in images)
+        return tuple(record for record in records if record is not None)
+
+    def _record(self, listed: Path, seen: set[str]) -> ImageRecord | None:
+        path = self.folders.find(listed) or listed
+        image_id = image_id_of(path, self.root)
+        if image_id in seen:
+            self.found.append(finding("YG322", image_id, 0, "the image is listed twice"))
+            return None
+        seen.add(image_id)
+        if path.name != listed.name:
+            self.found.append(finding("YG336", image_id, 0, f"listed as '{listed.name}'"))
+        expected = label_path(path)
+        labels = self.folders.find(expected) or self.folders.find(path.with_suffix(".txt"))
+        self._labels.add(labels or expected)
+        self._pairs.setdefault(expected.parent, path.parent)
+        size, trouble = measured_size(path, image_id=image_id)
+        self.found.extend(trouble)
+        if size is None:
+            return None
+        file = image_id_of(labels or expected, self.root)
+        rows: list[Row] = []
+        if labels is None:
+            self.found.append(finding("YG316", image_id, 0, f"no label file {file}"))
+        else:
+            for line, text in read_lines(labels, file=file, found=self.found):
+                row = read_row(text, line, size=size, file=file, found=self.found)
+                self._ids.add(row, file)
+                rows.append(row)
+        record, more = record_of(
+            rows,
+            image_id=image_id,
+            path=path,
+            size=size,
+            classes=len(self.names),
+            file=file,
+            in_pixels=False,
+        )
+        self.found.extend(more)
+        return record
+
+    def _labels_alone(self) -> None:
+        for folder, images in sorted(self._pairs.items()):
+            stems = {Path(n).stem.casefold() for n in self.folders.names(images) if _is_image(n)}
+            for name in self.folders.names(folder):
+                path = folder / name
+                if path.suffix.lower() != ".txt" or name.lower() in _NOT_LABELS or path in self._labels:
+                    continue
+                if path.stem.casefold() not in stems:
+                    file = image_id_of(path, self.root)
+                    self.found.append(finding("YG317", file, 0, "labels of an image that does not exist"))
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _images(value: Any, reader: _Reader, *, beside: Path) -> list[Path] | None:
     """The images of one split entry (folder, list file, or a list of both); None when nothing is there."""
     entries = value if isinstance(value, list) else [value]
     images: list[Path] = []
@@ -144,76 +242,21 @@ def _images(value: Any, *, base: Path, beside: Path) -> list[Path] | None:
         bare = entry.replace("\\", "/")
         while bare.startswith("../"):
             bare = bare[3:]
-        places = [base / entry, beside / entry, beside / bare]
-        place = next((p for p in places if p.is_dir() or (p.is_file() and p.suffix == ".txt")), None)
+        places = [reader.root / entry, beside / entry, beside / bare]
+        place = next((p for p in places if p.is_dir() or (p.is_file() and p.suffix.lower() == ".txt")), None)
         if place is None:
             missing += 1
         else:
-            images.extend(images_in(place) if place.is_dir() else _listed(place, base))
+            images.extend(images_in(place) if place.is_dir() else _listed(place, reader))
     return None if missing == len(entries) else images
 
 
-def _listed(path: Path, base: Path) -> list[Path]:
-    found: list[Path] = []
-    for _, text in read_lines(path):
-        places = [path.parent / text] if text.startswith("./") else [base / text, path.parent / text]
-        found.append(next((place for place in places if place.is_file()), places[0]))
-    return found
-
-
-def _records(
-    images: list[Path], *, root: Path, names: tuple[str, ...], found: list[Finding]
-) -> tuple[ImageRecord, ...]:
-    records: list[ImageRecord] = []
-    seen: set[str] = set()
-    for path in images:
-        image_id = image_id_of(path, root)
-        if image_id in seen:
-            found.append(finding("YG322", image_id, 0, "the image is listed twice"))
-            continue
-        seen.add(image_id)
-        size, trouble = measured_size(path, image_id=image_id)
-        found.extend(trouble)
-        if size is None:
-            continue
-        labels = label_path(path)
-        file = image_id_of(labels, root)
-        rows: list[Row] = []
-        if labels.is_file():
-            rows = [
-                _row(text, line, size=size, names=names, file=file, found=found)
-                for line, text in read_lines(labels)
-            ]
-        else:
-            found.append(finding("YG316", image_id, 0, f"no label file {file}"))
-        record, more = record_of(rows, image_id=image_id, path=path, size=size, classes=len(names), file=file)
-        found.extend(more)
-        records.append(record)
-    return tuple(records)
-
-
-def _row(
-    text: str, line: int, *, size: tuple[int, int], names: tuple[str, ...], file: str, found: list[Finding]
-) -> Row:
-    words = text.split()
-    try:
-        number, *values = (float(word) for word in words)
-    except ValueError:
-        number, values = math.nan, []
-    label = int(number) if math.isfinite(number) and number == int(number) else -1
-    polygon = len(values) >= 6 and len(values) % 2 == 0
-    if not (len(values) == 4 or polygon):
-        message = f"expected `class cx cy w h`, got {len(words)} columns: {text[:60]}"
-        found.append(finding("YG310", file, line, message))
-        return Row(None, label, words[0], line=line)
-    height, width = size
-    if polygon:
-        xs, ys = values[0::2], values[1::2]
-        found.append(finding("YG315", file, line, f"polygon of {len(xs)} points replaced by its box"))
-        # min and max would hide a NaN behind the first number.
-        finite = all(map(math.isfinite, values))
-        left, top, right, bottom = (min(xs), min(ys), max(xs), max(ys)) if finite else (math.nan,) * 4
-    else:
-        cx, cy, w, h = values
-        left, top, right, bottom = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
-    return Row((left * width, top * height, right * width, bottom * height), label, words[0], line=line)
+def _listed(path: Path, reader: _Reader) -> list[Path]:
+    images: list[Path] = []
+    for _, text in read_lines(path, file=image_id_of(path, reader.root), found=reader.found):
+        places: list[Path] = []
+        for written in dict.fromkeys((text, text.replace("\\", "/"))):
+            near, far = path.parent / written, reader.root / written
+            places += [near] if written.startswith("./") else [far, near]
+        images.append(next((place for place in places if reader.folders.find(place)), places[0]))
+    return images

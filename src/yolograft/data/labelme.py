@@ -1,0 +1,214 @@
+"""labelme JSON: one file beside each image, shapes in pixels.
+
+Folders train, val and test below the root are the splits; without one, everything is train. Classes are
+those of labels.txt where there is one (labelme's own list, `__ignore__` and `_background_` left out), else
+numbered by first appearance, reading the splits in the order train, val, test. Shapes of one label and
+`group_id` are parts of one object. Shapes labelled `__ignore__` become crowd regions of every class.
+`imageData` is never read. Source: the documentation and examples/instance_segmentation of
+github.com/wkentaro/labelme.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from yolograft.data.findings import finding
+from yolograft.data.names import tidy_names
+from yolograft.data.paths import IMAGE_SUFFIXES, Folders, files_in, image_id_of, images_in
+from yolograft.data.records import Dataset, Finding, ImageRecord
+from yolograft.data.rows import Box, Row, annotated_size, measured_size, record_of
+from yolograft.data.text import read_lines, read_text
+from yolograft.errors import DataError
+
+_SPLITS = ("train", "val", "valid", "test")
+_JSON = frozenset({".json"})
+_IGNORE = "__ignore__"
+_NO_CLASS = frozenset({_IGNORE, "_background_"})
+# Points a shape needs to have a box; shapes that are not here have none.
+_LEAST_POINTS = {"rectangle": 2, "circle": 2, "polygon": 3, "rotation": 3, "mask": 2}
+
+
+def labelme_splits(root: Path) -> dict[str, list[Path]]:
+    """Split -> its labelme files, sorted; empty when the folder holds none."""
+    files = [path for path in files_in(root, _JSON) if _looks_labelme(path)]
+    by_split: dict[str, list[Path]] = {split: [] for split in (*_SPLITS, "")}
+    for path in files:
+        parts = path.relative_to(root).parts[:-1]
+        by_split[next((part.lower() for part in parts if part.lower() in _SPLITS), "")].append(path)
+    loose = by_split.pop("")
+    named = {split: paths for split, paths in by_split.items() if paths}
+    if not loose:
+        return named
+    return {**named, "": loose} if named else {"train": loose}
+
+
+def _looks_labelme(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4096)
+        if b'"shapes"' in head:
+            return True
+        # Some writers sort the keys, which puts `shapes` behind the embedded pixels.
+        return b'"imageData"' in head or b'"imagePath"' in head
+
+
+def read_labelme(root: Path, splits: dict[str, list[Path]]) -> Dataset:
+    """Read the files of each split; those of the nameless split lie outside every split and are dropped.
+
+    Raises:
+        DataError: YG308 when a file is not such JSON, YG305 when no image is found.
+    """
+    found: list[Finding] = []
+    for path in splits.get("", []):
+        found.append(finding("YG321", image_id_of(path, root), 0, "outside the folders train, val and test"))
+    documents = {
+        split: [(path, _load(path, root, found)) for path in paths]
+        for split, paths in splits.items()
+        if split
+    }
+    names = _names(documents, root, found)
+    files = Folders()
+    records: dict[str, tuple[ImageRecord, ...]] = {}
+    used: set[Path] = set()
+    for split, members in documents.items():
+        seen: set[str] = set()
+        read = [_record(root, path, doc, names, files, seen, used, found) for path, doc in members]
+        records[split] = tuple(record for record in read if record is not None)
+    if not any(records.values()):
+        raise DataError("YG305", "none of the annotated images exists", where=str(root))
+    for folder in sorted({path.parent for path in used}):
+        for path in images_in(folder):
+            if path.parent == folder and path not in used:
+                found.append(finding("YG326", image_id_of(path, root), 0, "no labelme file for this image"))
+    tidy = tidy_names(list(names), file="labels.txt", found=found)
+    return Dataset(root, "labelme", tidy, records, tuple(dict.fromkeys(found)))
+
+
+def _load(path: Path, root: Path, found: list[Finding]) -> dict[str, Any]:
+    try:
+        document = json.loads(read_text(path, file=image_id_of(path, root), found=found))
+    except json.JSONDecodeError as error:
+        raise DataError("YG308", f"not JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
+    shapes = document.get("shapes") if isinstance(document, dict) else None
+    if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
+        raise DataError("YG308", "no labelme file: it needs a list `shapes`", where=str(path))
+    # Pixels embedded as text would stay in memory until the whole set is read.
+    document.pop("imageData", None)
+    return document
+
+
+def _names(
+    documents: dict[str, list[tuple[Path, dict[str, Any]]]], root: Path, found: list[Finding]
+) -> dict[str, int]:
+    listed = root / "labels.txt"
+    if listed.is_file():
+        lines = [text for _, text in read_lines(listed, file="labels.txt", found=found)]
+    else:
+        shapes = (s for members in documents.values() for _, doc in members for s in doc["shapes"])
+        lines = [_label(s) for s in shapes if s.get("shape_type", "polygon") in _LEAST_POINTS]
+    wanted = dict.fromkeys(line for line in lines if line and line not in _NO_CLASS)
+    return {name: number for number, name in enumerate(wanted)}
+
+
+def _record(
+    root: Path,
+    path: Path,
+    document: dict[str, Any],
+    names: dict[str, int],
+    files: Folders,
+    seen: set[str],
+    used: set[Path],
+    found: list[Finding],
+) -> ImageRecord | None:
+    file = image_id_of(path, root)
+    image = _image(path, document, files)
+    if image is None:
+        found.append(finding("YG317", file, 0, f"image '{document.get('imagePath')}' does not exist"))
+        return None
+    used.add(image)
+    image_id = image_id_of(image, root)
+    if image_id in seen:
+        found.append(finding("YG322", file, 0, f"image '{image_id}' is annotated twice"))
+        return None
+    seen.add(image_id)
+    size, trouble = measured_size(image, image_id=image_id)
+    found.extend(trouble)
+    if size is None:
+        return None
+    found.extend(annotated_size(_stated_size(document), size, file=file, image_id=image_id))
+    rows = _rows(document["shapes"], names, file, found)
+    record, more = record_of(rows, image_id=image_id, path=image, size=size, classes=len(names), file=file)
+    found.extend(more)
+    return record
+
+
+def _image(path: Path, document: dict[str, Any], files: Folders) -> Path | None:
+    stated = str(document.get("imagePath") or "").replace("\\", "/")
+    if stated and (image := files.find(path.parent / stated)):
+        return image
+    # Files move after they were annotated; the image beside the file with its stem is meant then.
+    beside = [Path(stated).name] if stated else []
+    beside += [path.stem + suffix for suffix in sorted(IMAGE_SUFFIXES)]
+    return next((image for name in beside if (image := files.find(path.with_name(name)))), None)
+
+
+def _stated_size(document: dict[str, Any]) -> tuple[int, int] | None:
+    try:
+        return int(document["imageHeight"]), int(document["imageWidth"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _label(shape: dict[str, Any]) -> str:
+    return str(shape.get("label") or "").strip()
+
+
+def _rows(shapes: list[dict[str, Any]], names: dict[str, int], file: str, found: list[Finding]) -> list[Row]:
+    rows: list[Row] = []
+    groups: dict[tuple[str, str], int] = {}
+    for number, shape in enumerate(shapes, start=1):
+        name, kind = _label(shape), str(shape.get("shape_type") or "polygon")
+        at = f"shape {number} ('{name}')"
+        box: Box | None = None
+        if kind not in _LEAST_POINTS:
+            found.append(finding("YG349", file, 0, f"{at} is a {kind}, which has no box"))
+        elif (box := _box(shape.get("points"), kind)) is None:
+            found.append(finding("YG310", file, 0, f"{at} has no readable points"))
+        elif kind != "rectangle":
+            found.append(finding("YG315", file, 0, f"{at}, a {kind}, replaced by its box"))
+        ignored = name == _IGNORE
+        row = Row(box, names.get(name, -1), name, crowd=ignored, every_class=ignored)
+        group = shape.get("group_id")
+        if box is None or group is None:
+            rows.append(row)
+            continue
+        first = groups.setdefault((name, str(group)), len(rows))
+        if first == len(rows):
+            rows.append(row)
+        else:
+            rows[first] = rows[first]._replace(box=_around(rows[first].box or box, box))
+            found.append(finding("YG315", file, 0, f"{at} is part of the object of group {group}"))
+    return rows
+
+
+def _around(a: Box, b: Box) -> Box:
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
+def _box(points: Any, kind: str) -> Box | None:
+    try:
+        xy = [(float(x), float(y)) for x, y in points]
+    except (TypeError, ValueError):
+        return None
+    if len(xy) < _LEAST_POINTS[kind]:
+        return None
+    if not all(map(math.isfinite, (value for point in xy for value in point))):
+        return math.nan, math.nan, math.nan, math.nan
+    if kind == "circle":
+        # The centre and a point of the rim.
+        (x, y), radius = xy[0], math.dist(xy[0], xy[1])
+        return x - radius, y - radius, x + radius, y + radius
+    xs, ys = [x for x, _ in xy], [y for _, y in xy]
+    return min(xs), min(ys), max(xs), max(ys)
