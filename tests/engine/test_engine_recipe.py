@@ -16,7 +16,8 @@ OTHER: dict[str, Any] = {
     "epochs": 101, "batch": 17, "imgsz": (640, 672), "optimizer": "sgd", "lr": 0.001, "lr_final": 0.02,
     "momentum": 0.8, "weight_decay": 0.001, "warmup_epochs": 2, "ema_decay": 0.99, "ema_tau": 100,
     "clip": 5, "precision": "fp32", "box_gain": 1, "cls_gain": 1, "dfl_gain": 1, "small_boxes": "paper",
-    "close_mosaic": 0, "eval_points": 3, "augment": {"mosaic": 0.25},
+    "box_loss": "siou", "multi_scale": 0.25, "class_balance": 0.5, "close_mosaic": 0,
+    "eval_points": 3, "augment": {"mosaic": 0.25},
 }  # fmt: skip
 
 
@@ -39,7 +40,8 @@ def test_every_value_is_in_the_digest() -> None:
         {"epoch": 3}, {"augment": {"mosiac": 1}}, {"epochs": 0}, {"batch": 0}, {"imgsz": (640, 650)},
         {"imgsz": (0, 64)}, {"imgsz": (-32, 64)}, {"imgsz": 640}, {"optimizer": "adam"}, {"lr": "fast"},
         {"lr_final": 0}, {"momentum": 1}, {"clip": 0}, {"precision": "int8"}, {"ema_decay": 1},
-        {"small_boxes": "no"}, {"eval_points": 0}, {"weight_decay": -1},
+        {"small_boxes": "no"}, {"box_loss": "iou"}, {"multi_scale": 0.6}, {"class_balance": -1},
+        {"eval_points": 0}, {"weight_decay": -1},
     ],
     ids=str,
 )  # fmt: skip
@@ -60,3 +62,10 @@ def test_the_curve_is_measured_at_the_end_and_evenly(epochs: int, points: int) -
     assert len(chosen) == min(points, epochs)
     gaps = {b - a for a, b in itertools.pairwise(chosen)}
     assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+@given(side=st.integers(1, 40), share=st.floats(0, 0.5))
+def test_the_largest_size_is_no_smaller_than_any_batch(side: int, share: float) -> None:
+    height, width = Recipe(imgsz=(32 * side, 64), multi_scale=share).largest_size()
+    assert height >= 32 * side * (1 + share) > height - 32 and height % 32 == width % 32 == 0
+    assert Recipe(imgsz=(64, 96)).largest_size() == (64, 96)

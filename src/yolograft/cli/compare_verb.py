@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from yolograft.cli.options import Machine, Output, Training
+
+if TYPE_CHECKING:
+    from yolograft.graph.ablate import Ablation
 
 # What plain `yolograft compare` runs: a module as its paper means it, and one as a post printed it.
 DEMO_GRAFTS = (
     "coord_att=coord_att@neck.p3,neck.p4,neck.p5",
     "a2-as-printed=double_att:c_n=1,reproject=off@backbone.p2",
 )
-DEMO = {"epochs": 15, "imgsz": "128", "batch": 8, "eval_points": 3}
+DEMO = {"epochs": 15, "imgsz": (128, 128), "batch": 8, "eval_points": 3}
 
 
 def compare_(
@@ -23,6 +26,8 @@ def compare_(
     graft: Annotated[
         list[str] | None, Parameter(negative="", help="One arm: a graft expression. Repeat for more.")
     ] = None,
+    ablate: str | None = None,
+    ablate_cumulative: str | None = None,
     seeds: int = 3,
     first_seed: int = 0,
     margin: float = 0.5,
@@ -38,6 +43,10 @@ def compare_(
     ----------
     model
         Model name, e.g. yolov8n.
+    ablate
+        Grafts in all combinations: "A; B; C", each an expression.
+    ablate_cumulative
+        The staircase instead: A, then A and B, then all three.
     seeds
         Runs per arm; a verdict takes at least 3.
     first_seed
@@ -47,24 +56,40 @@ def compare_(
     """
     from yolograft.cli import launch
     from yolograft.graph.expr import parse_graft
-    from yolograft.study.plan import Plan
 
     training, machine, output = training or Training(), machine or Machine(), output or Output()
     if training.resume is not None:
-        asked = graft is not None or (seeds, first_seed, margin) != (3, 0, 0.5)
+        own = (graft, ablate, ablate_cumulative, seeds, first_seed, margin)
+        asked = own != (None, None, None, 3, 0, 0.5)
         return launch.resume(training, asked=asked, machine=machine, output=output)
     # A graft onto trained weights starts as the identity unless the expression says otherwise.
     start_as = "identity" if training.weights else "paper"
-    plan = Plan(
+    taken = _ablation(ablate, ablate_cumulative, start_as)
+    texts = graft or (DEMO_GRAFTS if taken is None else ())
+    plan = launch.plan_of(
+        training,
+        machine,
+        demo=DEMO if training.data == "shapes" else {},
         kind="compare",
         model=model,
-        data=training.data,
-        grafts=tuple(parse_graft(text, init=start_as) for text in graft or DEMO_GRAFTS),
+        grafts=(*(parse_graft(text, init=start_as) for text in texts), *(taken.arms if taken else ())),
         seeds=tuple(range(first_seed, first_seed + seeds)),
-        recipe=launch.recipe_of(training, **DEMO if training.data == "shapes" else {}),
         margin=margin,
-        device=launch.device_of(machine),
-        command=launch.command_line(),
-        weights=launch.weights_of(training),
+        ablation=taken.to_json() if taken else None,
     )
     return launch.start(plan, training, machine=machine, output=output)
+
+
+def _ablation(every: str | None, staircase: str | None, start_as: str) -> Ablation | None:
+    """What ``--ablate`` or ``--ablate-cumulative`` asks for.
+
+    Raises:
+        SpecError: both are given (YG193), or the text is wrong (YG110-YG118).
+    """
+    from yolograft.errors import SpecError
+    from yolograft.graph.ablate import ablate
+
+    if every is not None and staircase is not None:
+        raise SpecError("YG193", "--ablate and --ablate-cumulative", fix="choose one of them")
+    text = every if every is not None else staircase
+    return None if text is None else ablate(text, cumulative=every is None, init=start_as)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from yolograft.cli.options import Output, Trained, read_imgsz
 from yolograft.cli.results_table import METRICS
 from yolograft.cli.terminal import plain_table, print_json, say
+
+if TYPE_CHECKING:
+    from yolograft.data.records import Dataset
+    from yolograft.engine.modelfolder import StoredModel
 
 
 def eval_(
@@ -36,15 +41,37 @@ def eval_(
     from yolograft.data.source import open_dataset
     from yolograft.engine.evaluate import evaluate
     from yolograft.engine.load import load_detector
-    from yolograft.errors import DataError
+    from yolograft.engine.modelfolder import best_warning
     from yolograft.study.pick import data_of, model_folder
     from yolograft.study.plan import eval_split
     from yolograft.study.scores import score_table
 
     trained = trained or Trained()
-    folder = model_folder(run, arm=trained.arm, seed=trained.seed)
+    folder = model_folder(run, arm=trained.arm, seed=trained.seed, which=trained.which)
     detector, stored = load_detector(folder, device=trained.device, code=trained.code)
     dataset = open_dataset(data or data_of(folder))
+    _check_names(dataset, stored)
+    chosen = split or eval_split(dataset)
+    size = read_imgsz(trained.imgsz) if trained.imgsz else stored.imgsz
+    stream = EvalStream(dataset.split(chosen), imgsz=size, batch=batch, stride=detector.stride)
+    table = evaluate(detector, stream, fingerprint=dataset.fingerprint(chosen))
+    scores = score_table(stream.records, table, dataset.names)
+    warning = best_warning(stored.about)
+    if output and output.json:
+        about = {"model": str(folder), "split": chosen, "images": len(stream.records)}
+        print_json(about | ({"warning": warning} if warning else {}) | scores)
+        return
+    if warning:
+        say(warning)
+    say(f"{folder} on '{chosen}' ({len(stream.records)} images), points")
+    plain_table([head for head, _ in METRICS], [tuple(scores[key] for _, key in METRICS)])
+    rows = [(c["name"], c["gt"], c["ap50"], c["ap"]) for c in scores["per_class"]]
+    plain_table(("class", "boxes", "AP50", "AP"), rows)
+
+
+def _check_names(dataset: Dataset, stored: StoredModel) -> None:
+    from yolograft.errors import DataError
+
     if dataset.names != stored.names:
         raise DataError(
             "YG344",
@@ -52,15 +79,3 @@ def eval_(
             where=str(dataset.root),
             fix="classes must be the same, in the same order",
         )
-    chosen = split or eval_split(dataset)
-    size = read_imgsz(trained.imgsz) if trained.imgsz else stored.imgsz
-    stream = EvalStream(dataset.split(chosen), imgsz=size, batch=batch, stride=detector.stride)
-    table = evaluate(detector, stream, fingerprint=dataset.fingerprint(chosen))
-    scores = score_table(stream.records, table, dataset.names)
-    if output and output.json:
-        print_json({"model": str(folder), "split": chosen, "images": len(stream.records), **scores})
-        return
-    say(f"{folder} on '{chosen}' ({len(stream.records)} images), points")
-    plain_table([head for head, _ in METRICS], [tuple(scores[key] for _, key in METRICS)])
-    rows = [(c["name"], c["gt"], c["ap50"], c["ap"]) for c in scores["per_class"]]
-    plain_table(("class", "boxes", "AP50", "AP"), rows)

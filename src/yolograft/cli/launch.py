@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from yolograft.cli.options import Machine, Output, Training, read_imgsz
+from yolograft.cli.options import AMP, Machine, Output, Training, read_imgsz
 from yolograft.cli.progress import TerminalProgress
 from yolograft.cli.recipes import make_recipe
 from yolograft.cli.results_table import result_lines
@@ -16,8 +17,11 @@ from yolograft.cli.terminal import print_json, say
 from yolograft.engine.device import default_device
 from yolograft.engine.interrupt import Interrupted
 from yolograft.engine.recipe import Recipe
+from yolograft.engine.recipefile import RecipeFile, read_recipe_file
+from yolograft.engine.recorder import check_loggers
 from yolograft.engine.train import Settings
 from yolograft.errors import SpecError
+from yolograft.graph.levels import check_levels
 from yolograft.models.codebook import from_files, from_grafts
 from yolograft.study.pick import model_folder
 from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
@@ -30,21 +34,40 @@ def command_line() -> str:
     return " ".join(f'"{w}"' if any(c in w for c in ":,=@+ ") else shlex.quote(w) for w in words)
 
 
-def recipe_of(
-    training: Training,
-    *,
-    epochs: int | None = None,
-    imgsz: str = "640",
-    batch: int | None = None,
-    eval_points: int | None = None,
-) -> Recipe:
-    """The recipe the options ask for; the keyword arguments where they do not say."""
-    return make_recipe(
-        training.set,
-        epochs=epochs if training.epochs is None else training.epochs,
-        imgsz=read_imgsz(training.imgsz or imgsz),
-        batch=batch if training.batch is None else training.batch,
-        eval_points=eval_points,
+def recipe_of(training: Training, *, file: RecipeFile | None = None, **demo: Any) -> Recipe:
+    """The recipe the options ask for; a file, or else `demo`, where they do not say."""
+    asked = {
+        "epochs": training.epochs,
+        "imgsz": read_imgsz(training.imgsz) if training.imgsz else None,
+        "batch": None if training.batch == "auto" else training.batch,
+        "precision": AMP[training.amp] if training.amp else None,
+        "box_loss": training.box_loss,
+    }
+    given = {key: value for key, value in asked.items() if value is not None}
+    return make_recipe(training.set, file=file, **(given if file else {**demo, **given}))
+
+
+def plan_of(training: Training, machine: Machine, *, demo: Mapping[str, Any], **asked: Any) -> Plan:
+    """The plan of a new study: what `compare` and `train` share, and what the verb itself `asked`.
+
+    Raises:
+        SpecError: ``--batch auto`` beside ``--set batch=`` (YG193); a wrong recipe or level.
+        MachineError: a logger that is not there (YG707).
+    """
+    check_loggers(machine.logger)
+    if training.batch == "auto" and any(text.partition("=")[0].strip() == "batch" for text in training.set):
+        raise SpecError("YG193", "--batch auto and --set batch=", fix="leave one of them out")
+    file = read_recipe_file(training.recipe) if training.recipe else None
+    return Plan(
+        data=training.data,
+        recipe=recipe_of(training, file=file, **demo),
+        recipe_file=file.facts() if file else None,
+        auto_batch=training.batch == "auto",
+        levels=check_levels([level.strip() for level in training.levels.split(",")]),
+        device=device_of(machine),
+        command=command_line(),
+        weights=weights_of(training),
+        **asked,
     )
 
 
@@ -85,11 +108,26 @@ def device_of(machine: Machine) -> str:
 
 
 def _go(run: Path, code: dict[str, Any], device: str, machine: Machine, output: Output) -> int:
+    check_loggers(machine.logger)
     settings = Settings(device, group=machine.group, checkpoint_seconds=machine.checkpoint_seconds)
-    execution = Execution(settings, workers=machine.workers, cache=machine.cache, lang=output.lang)
+    execution = Execution(
+        settings,
+        workers=machine.workers,
+        cache=machine.cache,
+        loggers=tuple(dict.fromkeys(machine.logger)),
+        lang=output.lang,
+    )
     with TerminalProgress() as progress:
-        progress.note(f"run folder {run}")
         manifest = read_manifest(run)
+        progress.note(f"run folder {run}")
+        env, recipe = manifest["environment"], manifest["recipe"]
+        height, width = recipe["imgsz"]
+        progress.note(
+            f"{env['device']}, {env['precision']}, batch {recipe['batch']}, {height}x{width}, "
+            f"{recipe['epochs']} epochs"
+        )
+        if manifest.get("batch_choice"):
+            progress.note(manifest["batch_choice"])
         if manifest["kind"] == "compare":
             progress.note(manifest["sees"])
         for arm in manifest["arms"]:

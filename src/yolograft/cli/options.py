@@ -41,21 +41,26 @@ class Machine:
     workers
         Processes that prepare batches; 0 prepares them inline and is fastest on few cores.
     cache
-        Keep resized images in memory, or decode every time.
+        Keep resized images in memory or on disk, or decode every time.
     group
         Most arms held in memory at once; worked out when left out.
     checkpoint_seconds
         Least time between two checkpoints, which are written at epoch ends.
+    logger
+        Where losses, rate and AP go while it trains, in the run folder; tensorboard comes with an extra.
     """
 
     device: str | None = None
     workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0
-    cache: Literal["ram", "none"] = "ram"
+    cache: Literal["ram", "disk", "none"] = "ram"
     group: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
     checkpoint_seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 30.0
+    logger: Annotated[list[Literal["tensorboard"]], Parameter(negative="")] = field(default_factory=list)
 
 
 Texts = Annotated[list[str], Parameter(negative="")]
+# The words people know, as the recipe's precision.
+AMP = {"auto": "auto", "bf16": "bf16", "fp16": "fp16", "off": "fp32"}
 
 
 @Parameter(name="*")
@@ -72,9 +77,18 @@ class Training:
     imgsz
         Image size: S or H,W, multiples of 32.
     batch
-        Images per step.
+        Images per step; auto: the largest power of two that memory allows.
+    recipe
+        Shipped recipe (default, yolov8, small-data, light, strong) or a YAML file. What comes later wins:
+        defaults, recipe, options, --set.
     set
         Recipe value, key=value; repeat for more.
+    amp
+        Mixed precision: auto takes bf16 where the device computes in it, else fp16 on a GPU; off is fp32.
+    box_loss
+        IoU term of the box loss.
+    levels
+        Levels the head predicts on, of p2,p3,p4,p5.
     weights
         Run or model folder to start from.
     resume
@@ -90,8 +104,12 @@ class Training:
     data: str = "shapes"
     epochs: int | None = None
     imgsz: str | None = None
-    batch: int | None = None
+    batch: int | Literal["auto"] | None = None
+    recipe: str | None = None
     set: Texts = field(default_factory=list)
+    amp: Literal["auto", "bf16", "fp16", "off"] | None = None
+    box_loss: Literal["ciou", "giou", "diou", "siou", "wiou"] | None = None
+    levels: str = "p3,p4,p5"
     weights: Path | None = None
     resume: Path | None = None
     code: Texts = field(default_factory=list)
@@ -110,6 +128,8 @@ class Trained:
         Which arm of a study with several.
     seed
         Which seed of a study with several.
+    which
+        Weights at the end, or at the best point of the curve: that was chosen on the evaluation split.
     imgsz
         Image size; the training size when left out.
     device
@@ -120,6 +140,7 @@ class Trained:
 
     arm: str | None = None
     seed: int | None = None
+    which: Literal["last", "best"] = "last"
     imgsz: str | None = None
     device: str | None = None
     code: Texts = field(default_factory=list)

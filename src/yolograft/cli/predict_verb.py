@@ -31,23 +31,28 @@ def predict_(
     runs
         Where the output folder is made.
     """
+    from yolograft.engine.lettering import Lettering
     from yolograft.engine.load import load_detector
+    from yolograft.engine.modelfolder import best_warning
     from yolograft.engine.predict import find_images, predict_files
     from yolograft.engine.runfolder import new_run_folder
     from yolograft.study.pick import model_folder
 
     trained = trained or Trained()
     images = find_images(sources)
-    model = model_folder(run, arm=trained.arm, seed=trained.seed)
+    model = model_folder(run, arm=trained.arm, seed=trained.seed, which=trained.which)
     detector, stored = load_detector(model, device=trained.device, code=trained.code)
     size = read_imgsz(trained.imgsz) if trained.imgsz else stored.imgsz
     folder = new_run_folder(runs, "predict")
     found = predict_files(
         detector, images, names=stored.names, imgsz=size, confidence=confidence, folder=folder
     )
+    warning = best_warning(stored.about)
     if output and output.json:
-        print_json({"folder": str(folder), "images": found})
+        print_json({"folder": str(folder), **({"warning": warning} if warning else {}), "images": found})
         return
+    for line in filter(None, (warning, Lettering(stored.names).warning)):
+        say(line)
     for item in found:
         if "error" in item:
             say(item["error"])

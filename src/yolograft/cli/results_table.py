@@ -57,6 +57,8 @@ def result_lines(results: Mapping[str, Any]) -> None:
             say(f"\n{arm['comparison']['sentence']}")
             if arm["comparison"]["known"]:
                 say(f"  known: {arm['comparison']['known']}")
+    for warning in results.get("warnings", ()):
+        say(f"  warning: {warning}")
 
 
 def _difference(arm: Mapping[str, Any]) -> str:

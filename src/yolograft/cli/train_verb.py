@@ -30,23 +30,20 @@ def train_(
     """
     from yolograft.cli import launch
     from yolograft.graph.expr import parse_graft
-    from yolograft.study.plan import Plan
 
     training, machine, output = training or Training(), machine or Machine(), output or Output()
     if training.resume is not None:
         return launch.resume(training, asked=graft is not None or seed != 0, machine=machine, output=output)
     # A graft onto trained weights starts as the identity unless the expression says otherwise.
     start_as = "identity" if training.weights else "paper"
-    plan = Plan(
+    plan = launch.plan_of(
+        training,
+        machine,
+        demo={},
         kind="train",
         model=model,
-        data=training.data,
         grafts=(parse_graft(graft, init=start_as),) if graft else (),
         seeds=(seed,),
-        recipe=launch.recipe_of(training),
         baseline=graft is None,
-        device=launch.device_of(machine),
-        command=launch.command_line(),
-        weights=launch.weights_of(training),
     )
     return launch.start(plan, training, machine=machine, output=output)

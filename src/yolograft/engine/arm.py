@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from yolograft import rng
+from yolograft.engine.best import Best
 from yolograft.engine.optim import EMA, build_optimizer, lr_factor, set_learning_rate
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import CheckpointError
@@ -50,8 +51,9 @@ class Length:
 class ArmRun:
     """An arm on its way through a run.
 
-    steps: optimiser steps done. history: one row per finished epoch. status: running, done or diverged;
-    reason says why a diverged arm stopped. seconds: training time, evaluation not counted.
+    steps: optimiser steps done. history: one row per finished epoch. best: the highest point of the curve so
+    far. status: running, done or diverged; reason says why a diverged arm stopped. seconds: training time,
+    evaluation not counted.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class ArmRun:
             cls_gain=recipe.cls_gain,
             dfl_gain=recipe.dfl_gain,
             small_boxes=recipe.small_boxes,
+            box_loss=recipe.box_loss,
         )
         self.steps, self.seconds = 0, 0.0
         self.status, self.reason = RUNNING, ""
         self.history: list[dict[str, Any]] = []
         self._sums: dict[str, float] = {}
+        self.best = Best()
 
     @property
     def shadow(self) -> Detector:
@@ -144,9 +148,10 @@ class ArmRun:
         return self.steps // self.length.steps_per_epoch
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything a resumed run needs as tensors: weights, EMA, optimiser moments."""
+        """Everything a resumed run needs as tensors: weights, EMA, best EMA, optimiser moments."""
         out = {f"model.{k}": v for k, v in self.detector.state_dict().items()}
         out |= {f"ema.{k}": v for k, v in self.shadow.state_dict().items()}
+        out |= {f"best.{k}": v for k, v in self.best.tensors.items()}
         for index, state in self._optimizer.state_dict()["state"].items():
             out |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
         return out
@@ -162,6 +167,8 @@ class ArmRun:
             "seconds": self.seconds,
             "history": self.history,
             "sums": self._sums,
+            "best": self.best.facts,
+            "loss_scale": self.fabric.strategy.precision.state_dict(),
             "spec": self.arm.spec.to_json(),
             "spec_sha256": self.arm.spec.digest(),
             "recipe": self.recipe.to_json(),
@@ -196,6 +203,9 @@ class ArmRun:
         self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
         self.status, self.reason = state["status"], state["reason"]
         self.history, self._sums = list(state["history"]), dict(state["sums"])
+        self.best.restore(state.get("best", {}), part.get("best", {}))
+        if scale := state.get("loss_scale"):
+            self.fabric.strategy.precision.load_state_dict(scale)
 
 
 def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from yolograft.doctor.kernels import missing_kernels
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import MachineError
 
@@ -34,7 +35,8 @@ def places(device: str) -> list[torch.device]:
     """``cpu``, ``0`` or ``0,1`` as torch devices that are there.
 
     Raises:
-        MachineError: the text is none of these, or a GPU is asked for that is not there (YG701).
+        MachineError: the text is none of these, or a GPU is asked for that is not there (YG701); this torch
+            has no kernels for it (YG706).
     """
     if device == "cpu":
         return [torch.device("cpu")]
@@ -46,7 +48,18 @@ def places(device: str) -> list[torch.device]:
         raise MachineError(
             "YG701", f"device {device}: this torch sees {count} GPU(s)", fix="use --device cpu"
         )
-    return [torch.device("cuda", int(part)) for part in parts]
+    found = [torch.device("cuda", int(part)) for part in parts]
+    for place in found:
+        _check_kernels(place)
+    return found
+
+
+def _check_kernels(place: torch.device) -> None:
+    """A GPU this torch was not compiled for fails at its first kernel with a message that names no cause."""
+    capability = torch.cuda.get_device_capability(place)
+    if gap := missing_kernels(capability, torch.cuda.get_arch_list()):
+        fix = "install a torch build for this GPU (see pytorch.org), or use --device cpu"
+        raise MachineError("YG706", gap, where=torch.cuda.get_device_name(place), fix=fix)
 
 
 def _cpu_computes_bf16() -> bool:

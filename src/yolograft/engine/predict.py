@@ -14,6 +14,7 @@ from yolograft.data.images import Image, decode_file
 from yolograft.data.paths import IMAGE_SUFFIXES, images_in
 from yolograft.engine.checkpoint import write_json
 from yolograft.engine.evaluate import EvalSettings, detect
+from yolograft.engine.lettering import Lettering
 from yolograft.errors import DataError
 from yolograft.models.detector import Detector
 from yolograft.types import Detections
@@ -57,7 +58,7 @@ def predict_files(
     Returns:
         per image: path, size and detections (name, label, score, box xyxy in original pixels).
     """
-    answers = []
+    answers, lettering = [], Lettering(names)
     for number, path in enumerate(images):
         try:
             pixels = decode_file(path)
@@ -67,7 +68,7 @@ def predict_files(
         batch = batch_of_image(pixels, imgsz=imgsz, stride=detector.stride)
         found = detect(detector, [batch], images=1, settings=EvalSettings(confidence=confidence))[0]
         picture = f"{number:04d}-{path.stem}.png"
-        _write_png(folder / picture, _drawn(pixels, found, names))
+        _write_png(folder / picture, _drawn(pixels, found, lettering))
         answers.append(
             {
                 "image": str(path),
@@ -89,19 +90,14 @@ def predict_files(
     return answers
 
 
-def _drawn(pixels: Image, found: Detections, names: Sequence[str]) -> Image:
+def _drawn(pixels: Image, found: Detections, lettering: Lettering) -> Image:
     canvas = pixels.copy()
     thick = max(1, round(max(canvas.shape[:2]) / 400))
     for box, score, label in zip(found.boxes.numpy(), found.scores, found.labels, strict=True):
         x1, y1, x2, y2 = (round(float(v)) for v in box)
         colour = PALETTE[int(label) % len(PALETTE)]
         cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thick, cv2.LINE_AA)
-        # OpenCV's font has ASCII only; other scripts are shown by class number.
-        name = names[int(label)] if names[int(label)].isascii() else str(int(label))
-        place = (x1 + 2, max(y1 - 4, 10))
-        cv2.putText(
-            canvas, f"{name} {float(score):.2f}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA
-        )
+        lettering.draw(canvas, int(label), float(score), place=(x1 + 2, max(y1 - 4, 10)), colour=colour)
     return canvas
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
@@ -19,9 +20,10 @@ class Recipe(BaseModel):
     stretched to at least 100 steps but never beyond a tenth of the run. The EMA decay at step t is
     ema_decay * (1 - exp(-t / ema_tau)). clip is the largest gradient norm. precision ``auto`` is bf16
     autocast where the device computes in it, fp16 with loss scaling on other GPUs, fp32 elsewhere.
-    close_mosaic turns mosaic off for the last epochs, at most a quarter of the run. box_loss is the IoU term
-    of the box loss. multi_scale draws the side of every batch from 1 - m .. 1 + m times imgsz. class_balance
-    0 shows every image once an epoch, 1 draws images in inverse proportion to how common their classes are.
+    close_mosaic turns mosaic and mixup off for the last epochs, at most a quarter of the run. box_loss is the
+    IoU term of the box loss. multi_scale draws the side of every batch from 1 - m .. 1 + m times imgsz.
+    class_balance 0 shows every image once an epoch, 1 draws images with weight 1 / sqrt(share of the rarest
+    class in them).
     eval_points is how often the curve is measured.
     """
 
@@ -61,6 +63,11 @@ class Recipe(BaseModel):
     def plain_epochs(self) -> int:
         """Last epochs without mosaic."""
         return min(self.close_mosaic, self.epochs // 4)
+
+    def largest_size(self) -> tuple[int, int]:
+        """(height, width) of the largest image a batch can have, pixels."""
+        height, width = (math.ceil(side * (1 + self.multi_scale) / 32) * 32 for side in self.imgsz)
+        return height, width
 
     def peak_lr(self, num_classes: int) -> float:
         """The peak learning rate, ``auto`` resolved."""

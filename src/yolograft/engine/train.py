@@ -5,6 +5,8 @@ An arm's result depends on its own spec, recipe, seed and the batches; the other
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from yolograft.engine.device import open_fabric, places, resolve_precision
 from yolograft.engine.interrupt import Interrupts
 from yolograft.engine.memory import arms_per_group, keep_freed_memory
 from yolograft.engine.recipe import Recipe
+from yolograft.engine.recorder import Recorder
 from yolograft.models.build import inspect_spec
 from yolograft.models.detector import Detector
 from yolograft.types import Targets
@@ -67,13 +70,16 @@ def train(
     settings: Settings,
     progress: Progress,
     curve: Curve | None = None,
+    recorders: Sequence[Recorder] = (),
 ) -> list[ArmRun]:
     """Train all arms of one seed, resuming whatever their folders hold.
 
     Args:
         stream: the batches; all arms see the same ones in the same order.
         folders: one per arm, for its checkpoints.
-        curve: measures the EMA detector at the recipe's evaluation epochs.
+        curve: measures the EMA detector at the recipe's evaluation epochs; where it gives ``ap``, the best
+            weights are kept.
+        recorders: hear the numbers of every epoch.
 
     Returns:
         the runs, done or diverged.
@@ -105,7 +111,7 @@ def train(
             ]
             kept_in = list(folders[chosen])
             _resume(runs, kept_in, progress)
-            _run_group(runs, kept_in, stream, settings, progress, curve, interrupts)
+            _run_group(runs, kept_in, stream, settings, progress, curve, interrupts, recorders)
             finished += runs
         interrupts.raise_if_pending()
     return finished
@@ -113,7 +119,7 @@ def train(
 
 def _group_size(arms: Sequence[Arm], recipe: Recipe, device: str) -> int:
     params = [sum(f.params for f in inspect_spec(arm.spec, code=arm.code)) for arm in arms]
-    return arms_per_group(params, recipe.batch, recipe.imgsz[0] * recipe.imgsz[1], places(device)[0])
+    return arms_per_group(params, recipe.batch, math.prod(recipe.largest_size()), places(device)[0])
 
 
 def _resume(runs: Sequence[ArmRun], folders: Sequence[Path], progress: Progress) -> None:
@@ -132,11 +138,14 @@ def _run_group(
     progress: Progress,
     curve: Curve | None,
     interrupts: Interrupts,
+    recorders: Sequence[Recorder],
 ) -> None:
     active = [run for run in runs if run.status == RUNNING]
     if not active:
         return
     start = min(run.steps for run in active)
+    for recorder, run in itertools.product(recorders, active):
+        recorder.begin(run)
     progress.group([run.arm.label for run in runs], start=start, steps=active[0].length.total_steps)
     saved_at = time.monotonic()
     for position, batch in _batches(stream, start, active[0].fabric):
@@ -148,6 +157,8 @@ def _run_group(
                 run.step(images, targets, batch.image_ids)
         closed = [r for r in active if r.steps == position + 1 and r.steps % stream.steps_per_epoch == 0]
         _measure(closed, curve)
+        for recorder, run in itertools.product(recorders, closed):
+            recorder.epoch(run, run.history[-1])
         progress.step(runs, stream.batch_size)
         over = all(run.status != RUNNING for run in active)
         due = bool(closed) and time.monotonic() - saved_at >= settings.checkpoint_seconds
@@ -179,6 +190,7 @@ def _measure(runs: Sequence[ArmRun], curve: Curve | None) -> None:
         row = run.history[-1]
         if curve is not None and row["epoch"] in run.recipe.eval_epochs():
             row |= curve(run.shadow)
+            run.best.offer(row, run.shadow.state_dict())
 
 
 def _save(run: ArmRun, folder: Path) -> None:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from yolograft.engine.checkpoint import STATE
+from yolograft.engine.checkpoint import STATE, read_json
+from yolograft.engine.modelfolder import BEST, LAST
 from yolograft.engine.runfolder import arm_folder
 from yolograft.errors import CheckpointError
 from yolograft.study.plan import MANIFEST, read_manifest
 
 
-def model_folder(run: Path, *, arm: str | None = None, seed: int | None = None) -> Path:
+def model_folder(
+    run: Path, *, arm: str | None = None, seed: int | None = None, which: Literal["last", "best"] = "last"
+) -> Path:
     """The model folder of a run; a model folder itself is returned as it is.
+
+    Args:
+        which: the weights at the end, or those of the highest point of the curve.
 
     Raises:
         CheckpointError: there is none, or several and no choice was made (YG407).
     """
     if (run / STATE).is_file():
+        if which == "best" and read_json(run / STATE).get("which") != "best":
+            fix = "name its run folder, or leave out --which"
+            raise CheckpointError(
+                "YG407", "this model folder is not of the best point", where=str(run), fix=fix
+            )
         return run
     manifest = read_manifest(run)
     labels = [item["label"] for item in manifest["arms"]]
@@ -26,7 +38,8 @@ def model_folder(run: Path, *, arm: str | None = None, seed: int | None = None) 
         )
     if arm is not None and arm not in labels:
         raise CheckpointError("YG407", f"no arm '{arm}'", where=str(run), fix=f"arms: {', '.join(labels)}")
-    folder = arm_folder(run, arm or labels[0], manifest["seeds"][0] if seed is None else seed) / "model"
+    place = arm_folder(run, arm or labels[0], manifest["seeds"][0] if seed is None else seed)
+    folder = place / (BEST if which == "best" else LAST)
     if not (folder / STATE).is_file():
         raise CheckpointError("YG407", "no finished model here", where=str(folder))
     return folder

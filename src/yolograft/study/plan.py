@@ -14,17 +14,22 @@ from typing import Any
 
 from yolograft.data.records import Dataset, ImageRecord
 from yolograft.data.source import open_dataset
+from yolograft.engine.arm import Arm
+from yolograft.engine.batchsize import choose_batch
 from yolograft.engine.checkpoint import read_json, write_json
 from yolograft.engine.device import environment, resolve_precision
+from yolograft.engine.modelfolder import tensors_sha256
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.runfolder import new_run_folder
 from yolograft.errors import CheckpointError, DataError, StudyError
 from yolograft.graph.expr import GraftSpec, folder_name
 from yolograft.graph.graft import graft
+from yolograft.graph.levels import STOCK
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import inspect_spec, model_spec
-from yolograft.models.codebook import Codebook
+from yolograft.models.codebook import Codebook, references
 from yolograft.study.stats import minimum_detectable
+from yolograft.study.warnings import data_warnings
 
 SCHEMA = 1
 BASELINE = "baseline"
@@ -38,7 +43,9 @@ class Plan:
     """What the user asked for.
 
     kind: ``compare`` or ``train``. data: folder or ``shapes``. grafts: one per arm. baseline: whether the
-    ungrafted detector is an arm of its own. margin: smallest difference that matters, AP points.
+    ungrafted detector is an arm of its own. margin: smallest difference that matters, AP points. levels:
+    where the head predicts. auto_batch: the recipe's batch is a placeholder, to be measured. recipe_file:
+    name and sha256 of the file the recipe began with. ablation: which parts the grafts are made of.
     """
 
     kind: str
@@ -52,6 +59,10 @@ class Plan:
     device: str = "cpu"
     command: str = ""
     weights: str = ""
+    levels: tuple[str, ...] = STOCK
+    auto_batch: bool = False
+    recipe_file: Mapping[str, str] | None = None
+    ablation: Mapping[str, Any] | None = None
 
 
 def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
@@ -64,47 +75,78 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
     dataset = open_dataset(plan.data)
     train, held_out = dataset.split("train"), eval_split(dataset)
     _check_splits(dataset, train, held_out)
-    spec = model_spec(plan.model, num_classes=len(dataset.names))
-    arms = [_arm(BASELINE, "", spec, code)] if plan.baseline else []
-    for item in plan.grafts:
-        arms.append(_arm(item.label, item.text(), graft(spec, item), code))
-    labels = [arm["label"] for arm in arms]
-    if len(set(labels)) != len(labels):
-        raise StudyError(
-            "YG603", f"two arms share a label: {', '.join(labels)}", fix='give one a name: "mine=se@neck.p3"'
-        )
+    specs = _specs(plan, num_classes=len(dataset.names))
+    arms = [_arm(label, expression, spec, code) for label, (expression, spec) in specs.items()]
     precision = resolve_precision(plan.recipe, plan.device)
+    recipe, choice = plan.recipe, ""
+    if plan.auto_batch:
+        each = [Arm(label, spec, code_of(spec, code)) for label, (_, spec) in specs.items()]
+        found = choose_batch(each, recipe, device=plan.device, precision=precision, images=len(train))
+        recipe, choice = recipe.model_copy(update={"batch": found.batch}), found.why
     manifest = {
         "schema": SCHEMA,
         "kind": plan.kind,
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "command": plan.command,
         "model": plan.model,
-        "family": spec.family,
-        "data": {
-            "path": plan.data if plan.data == "shapes" else str(Path(plan.data).expanduser().resolve()),
-            "name": dataset.root.name if plan.data != "shapes" else "shapes",
-            "format": dataset.format,
-            "names": list(dataset.names),
-            "train": _split_facts(dataset, "train", train),
-            "eval": _split_facts(dataset, held_out, dataset.split(held_out)),
-        },
+        "levels": list(plan.levels),
+        "family": next(iter(specs.values()))[1].family,
+        "data": _data_facts(plan, dataset, held_out),
         "arms": arms,
+        "ablation": plan.ablation,
         "weights": plan.weights,
+        "weights_sha256": tensors_sha256(Path(plan.weights)) if plan.weights else "",
         "code": {ref: {"sha256": user.sha256, "source": user.source} for ref, user in code.items()},
         "seeds": list(plan.seeds),
         "looks": [len(plan.seeds)],
         "margin": plan.margin,
-        "recipe": plan.recipe.to_json(),
-        "recipe_sha256": plan.recipe.digest(),
+        "recipe": recipe.to_json(),
+        "recipe_sha256": recipe.digest(),
+        "recipe_file": plan.recipe_file,
+        "batch_choice": choice,
         "device": plan.device,
         "environment": environment(plan.device, precision),
         "sees": sees_line(len(plan.seeds), arms=max(len(plan.grafts), 1)),
+        "warnings": data_warnings(dataset, "train", held_out),
     }
     run = new_run_folder(base, folder_name(name))
     write_json(run / MANIFEST, manifest)
     _keep_sources(run, code)
     return run
+
+
+def _specs(plan: Plan, *, num_classes: int) -> dict[str, tuple[str, ModelSpec]]:
+    """Label -> (expression, spec) of every arm; the baseline, where there is one, first.
+
+    Raises:
+        StudyError: two arms of one label (YG603).
+    """
+    stock = model_spec(plan.model, num_classes=num_classes, levels=plan.levels)
+    rows = [(BASELINE, "", stock)] if plan.baseline else []
+    rows += [(item.label, item.text(), graft(stock, item)) for item in plan.grafts]
+    labels = [label for label, _, _ in rows]
+    if len(set(labels)) != len(labels):
+        raise StudyError(
+            "YG603", f"two arms share a label: {', '.join(labels)}", fix='give one a name: "mine=se@neck.p3"'
+        )
+    return {label: (expression, spec) for label, expression, spec in rows}
+
+
+def _data_facts(plan: Plan, dataset: Dataset, held_out: str) -> dict[str, Any]:
+    built_in = plan.data == "shapes"
+    return {
+        "path": plan.data if built_in else str(Path(plan.data).expanduser().resolve()),
+        "name": "shapes" if built_in else dataset.root.name,
+        "format": dataset.format,
+        "names": list(dataset.names),
+        "train": _split_facts(dataset, "train", dataset.split("train")),
+        "eval": _split_facts(dataset, held_out, dataset.split(held_out)),
+    }
+
+
+def code_of(spec: ModelSpec, code: Codebook) -> Codebook:
+    """The part of the user's own classes a spec refers to."""
+    return {ref: code[ref] for ref in references(spec) if ref in code}
 
 
 def _check_numbers(plan: Plan) -> None:

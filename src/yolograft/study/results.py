@@ -11,6 +11,9 @@ from typing import Any
 from yolograft.engine.arm import DIVERGED, DONE
 from yolograft.engine.checkpoint import read_json
 from yolograft.engine.runfolder import arm_folder
+from yolograft.study.ablation import interactions
+from yolograft.study.detail import detail
+from yolograft.study.evidence import evidence_json
 from yolograft.study.plan import read_manifest
 from yolograft.study.stats import ArmScores, Comparison, compare
 
@@ -55,6 +58,9 @@ def collect(run: Path) -> dict[str, Any]:
         "margin": manifest["margin"],
         "command": manifest["command"],
         "recipe_sha256": manifest["recipe_sha256"],
+        "recipe_file": manifest.get("recipe_file"),
+        "ablation": _ablation(manifest, arms, waiting),
+        "warnings": manifest.get("warnings", []),
         "environment": env,
         "bitwise": all(_began_alike(r, env) for arm in arms for r in arm["runs"]),
         "arms": arms,
@@ -66,6 +72,8 @@ def _arm(run: Path, item: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, 
     cost = read_json(cost_file) if cost_file.exists() else {}
     runs = [_run(run, item["label"], seed) for seed in seeds]
     done = [r for r in runs if r["status"] == DONE]
+    measured = detail(runs)
+    runs = [{key: value for key, value in r.items() if key not in measured} for r in runs]
     return {
         **{key: item[key] for key in ("label", "expression", "baseline", "layers", "spec_sha256")},
         **cost,
@@ -75,7 +83,16 @@ def _arm(run: Path, item: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, 
         "mean": {m: _mean([r[m] for r in done]) for m in METRICS},
         "sd": {m: _sd([r[m] for r in done]) for m in METRICS},
         "comparison": None,
+        **measured,
     }
+
+
+def _ablation(
+    manifest: Mapping[str, Any], arms: Sequence[Mapping[str, Any]], waiting: int
+) -> dict[str, Any] | None:
+    """The interactions of an ablation; only what was asked before the planned look."""
+    asked = manifest.get("ablation")
+    return interactions(asked, arms) if asked and not waiting else asked
 
 
 def _run(run: Path, label: str, seed: int) -> dict[str, Any]:
@@ -124,6 +141,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "verdict": comparison.verdict,
         "sentence": comparison.sentence,
         "known": comparison.known,
+        "evidence": evidence_json(comparison.evidence),
     }
 
 

@@ -16,22 +16,23 @@ from yolograft.engine.arm import DONE, Arm, ArmRun
 from yolograft.engine.checkpoint import write_json
 from yolograft.engine.device import environment
 from yolograft.engine.evaluate import evaluate
-from yolograft.engine.modelfolder import store_model
+from yolograft.engine.modelfolder import BEST, LAST, store_best, store_model
 from yolograft.engine.recipe import Recipe
+from yolograft.engine.recorder import open_recorders
 from yolograft.engine.runfolder import arm_folder, sole_writer
 from yolograft.engine.train import Progress, Settings, train
 from yolograft.errors import StudyError
 from yolograft.graph.spec import ModelSpec
 from yolograft.metrics.coco import evaluate_coco
 from yolograft.metrics.cost import peak_memory_mb
-from yolograft.models.codebook import Codebook, references
+from yolograft.models.codebook import Codebook
 from yolograft.models.detector import Detector
 from yolograft.study.cost import measure_cost
-from yolograft.study.plan import read_manifest
+from yolograft.study.plan import code_of, read_manifest
 from yolograft.study.results import COST, SCORES, collect, points
 from yolograft.study.samples import gallery
 from yolograft.study.scores import score_run
-from yolograft.study.start import with_weights
+from yolograft.study.start import check_weights, with_weights
 
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
 
@@ -40,13 +41,14 @@ BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
 class Execution:
     """How this call runs the study, apart from what the study is.
 
-    settings: device and checkpoints. workers: loader processes. cache: ``ram`` or ``none``. lang: of the
-    report.
+    settings: device and checkpoints. workers: loader processes. cache: ``ram``, ``disk`` or ``none``.
+    loggers: where the numbers go while training. lang: of the report.
     """
 
     settings: Settings
     workers: int = 0
     cache: str = "ram"
+    loggers: tuple[str, ...] = ()
     lang: str = "en"
 
 
@@ -83,6 +85,7 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
         bench = Bench(run, manifest, recipe, dataset, measure, execution, progress)
         arms = [_arm(item, code) for item in manifest["arms"]]
         if manifest["weights"]:
+            check_weights(manifest)
             arms = [with_weights(arm, manifest["weights"], recipe, progress) for arm in arms]
         for seed in manifest["seeds"]:
             _run_seed(bench, arms, seed)
@@ -91,19 +94,21 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
 
 
 def publish(run: Path, dataset: Dataset | None, *, lang: str = "en") -> dict[str, Any]:
-    """Write ``results.json`` and ``report.html`` from what the run folder holds."""
+    """Write ``results.json``, ``report.html`` and the tables from what the run folder holds."""
+    from yolograft.study.paper_tables import FOLDER, write_tables
     from yolograft.study.report import write_report
 
     results = collect(run)
     write_json(run / "results.json", results)
     samples = gallery(run, results, dataset) if dataset is not None else ()
     write_report(results, run / "report.html", samples=samples, lang=lang)
+    write_tables(results, run / FOLDER)
     return results
 
 
 def _arm(item: Mapping[str, Any], code: Codebook) -> Arm:
     spec = ModelSpec.from_json(item["spec"])
-    return Arm(item["label"], spec, {ref: code[ref] for ref in references(spec) if ref in code})
+    return Arm(item["label"], spec, code_of(spec, code))
 
 
 def _open_data(manifest: Mapping[str, Any]) -> Dataset:
@@ -141,6 +146,8 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
         batch=recipe.batch,
         seed=seed,
         augment=recipe.augment,
+        multi_scale=recipe.multi_scale,
+        class_balance=recipe.class_balance,
         epochs=recipe.epochs,
         close_mosaic=recipe.plain_epochs(),
         workers=bench.execution.workers,
@@ -151,18 +158,26 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
         scores = evaluate_coco(measure.records, evaluate(detector, measure, fingerprint=""), dataset.names)
         return {"ap": points(scores.ap) or 0.0, "ap50": points(scores.ap50) or 0.0}
 
+    if stream.store.note:
+        bench.progress.note(stream.store.note)
     folders = [arm_folder(bench.run, arm.label, seed) for arm in missing]
     bench.progress.note(f"seed {seed}: {', '.join(arm.label for arm in missing)}")
-    finished = train(
-        missing,
-        stream,
-        recipe,
-        seed=seed,
-        folders=[folder / "checkpoints" for folder in folders],
-        settings=bench.execution.settings,
-        progress=bench.progress,
-        curve=curve,
-    )
+    recorders = open_recorders(bench.execution.loggers, bench.run)
+    try:
+        finished = train(
+            missing,
+            stream,
+            recipe,
+            seed=seed,
+            folders=[folder / "checkpoints" for folder in folders],
+            settings=bench.execution.settings,
+            progress=bench.progress,
+            curve=curve,
+            recorders=recorders,
+        )
+    finally:
+        for recorder in recorders:
+            recorder.close()
     for trained, folder in zip(finished, folders, strict=True):
         _finish(bench, trained, folder)
 
@@ -173,6 +188,7 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
     scores = {key: state[key] for key in ("seed", "steps", "status", "reason", "seconds", "history")}
     here = environment(bench.execution.settings.device, bench.manifest["environment"]["precision"])
     scores["environment"] = {key: here[key] for key in BITWISE}
+    scores["best"] = trained.best.to_json()
     scores["process_peak_mb"] = peak_memory_mb(trained.fabric.device)
     scores["images_per_second"] = trained.steps * recipe.batch / max(trained.seconds, 1e-9)
     if trained.status == DONE:
@@ -184,7 +200,9 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
             "recipe_sha256": recipe.digest(),
             "data": {part: bench.manifest["data"][part]["fingerprint"] for part in ("train", "eval")},
         }
-        store_model(folder / "model", trained.arm, dict(trained.shadow.state_dict()), about)
+        store_model(folder / LAST, trained.arm, dict(trained.shadow.state_dict()), about)
+        split = bench.manifest["data"]["eval"]["split"]
+        store_best(folder / BEST, trained.arm, trained.best, about, split=split, last=folder / LAST)
         fingerprint = bench.manifest["data"]["eval"]["fingerprint"]
         table = evaluate(trained.shadow, measure, fingerprint=fingerprint)
         scores |= score_run(folder, measure.records, table, bench.dataset.names)

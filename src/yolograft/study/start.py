@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from yolograft.engine.arm import Arm
-from yolograft.engine.modelfolder import read_model
+from yolograft.engine.modelfolder import best_warning, read_model, tensors_sha256
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Progress
+from yolograft.errors import StudyError
 from yolograft.models.build import build
 from yolograft.models.weights import kept_weights, prove_identity
 from yolograft.study.pick import model_folder
+
+
+def check_weights(manifest: Mapping[str, Any]) -> None:
+    """See that the weights a study starts from are those it was planned with.
+
+    Raises:
+        StudyError: they changed (YG606).
+        CheckpointError: they are gone (YG401).
+    """
+    planned, source = manifest.get("weights_sha256", ""), manifest["weights"]
+    if planned and tensors_sha256(Path(source)) != planned:
+        raise StudyError(
+            "YG606",
+            "the weights to start from have changed since the study was planned",
+            where=source,
+            fix="start a new study, or put the old weights back",
+        )
 
 
 def with_weights(arm: Arm, source: str, recipe: Recipe, progress: Progress) -> Arm:
@@ -21,6 +41,8 @@ def with_weights(arm: Arm, source: str, recipe: Recipe, progress: Progress) -> A
         CheckpointError: the weights do not fit (YG420) or are not there (YG401, YG407).
     """
     stored = read_model(model_folder(Path(source)))
+    if warning := best_warning(stored.about):
+        progress.note(f"{source}: {warning}")
     grafted = build(arm.spec, code=arm.code)
     weights, report = kept_weights(grafted, stored.tensors, num_classes=stored.spec.num_classes)
     progress.note(f"{arm.label}: {report.line()}")
