@@ -111,9 +111,9 @@ def test_ap_equals_both_references(start):
 
 def test_planted_faults_are_seen(monkeypatch):
     """Each wrong rule changes AP on the very sets above, so the parity test would fail."""
-    plain_iou, best_hundred = matching._iou, matching._best_hundred
+    plain_iou, best_hundred = matching.pair_iou, matching._best_hundred
     faults = {
-        "crowd as plain IoU": ("_iou", lambda d, g, c: plain_iou(d, g, np.zeros_like(c))),
+        "crowd as plain IoU": ("pair_iou", lambda d, g, c: plain_iou(d, g, np.zeros_like(c))),
         "no limit of 100": ("MAX_DETECTIONS", 10**6),
         "area bounds exclusive": (
             "_outside",

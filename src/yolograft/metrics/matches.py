@@ -172,20 +172,27 @@ def build_match_table(records: Sequence[ImageRecord], table: DetectionTable, num
 
 def class_average_precision(matches: MatchTable, *, area: str = "all") -> _F64:
     """COCO 101-point AP per IoU and class, float64 [10, num_classes] in 0..1; nan without ground truth."""
-    a, positives = area_index(area), matches.positives(area)
+    positives = matches.positives(area)
     result = np.full((len(IOUS), matches.num_classes), np.nan)
-    recall_points = np.linspace(0.0, 1.0, RECALL_POINTS)
     for label in np.flatnonzero(positives):
-        rows = matches.rows(int(label))
-        tp = np.cumsum(matches.tp[a, rows], axis=0, dtype=np.float64)
-        fp = np.cumsum(~matches.tp[a, rows] & ~matches.ignored[a, rows], axis=0, dtype=np.float64)
-        # COCO's own guard against 0 / 0; leaving it out moves AP in the sixteenth digit.
-        precision = tp / (tp + fp + np.spacing(1))
-        envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-        for t in range(len(IOUS)):
-            at = np.searchsorted(tp[:, t] / positives[label], recall_points, side="left")
-            reached = at < len(tp)
-            result[t, label] = envelope[at[reached], t].sum() / RECALL_POINTS
+        result[:, label] = interpolated_precision(matches, int(label), area=area).sum(axis=0) / RECALL_POINTS
+    return result
+
+
+def interpolated_precision(matches: MatchTable, label: int, *, area: str = "all") -> _F64:
+    """COCO's precision envelope of one class with ground truth at recall 0, .01, ... 1: [101, 10] in 0..1."""
+    a, rows = area_index(area), matches.rows(label)
+    positives = matches.positives(area)[label]
+    tp = np.cumsum(matches.tp[a, rows], axis=0, dtype=np.float64)
+    fp = np.cumsum(~matches.tp[a, rows] & ~matches.ignored[a, rows], axis=0, dtype=np.float64)
+    # COCO's own guard against 0 / 0; leaving it out moves AP in the sixteenth digit.
+    precision = tp / (tp + fp + np.spacing(1))
+    envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    result = np.zeros((RECALL_POINTS, len(IOUS)))
+    for t in range(len(IOUS)):
+        at = np.searchsorted(tp[:, t] / positives, np.linspace(0.0, 1.0, RECALL_POINTS), side="left")
+        reached = at < len(tp)
+        result[reached, t] = envelope[at[reached], t]
     return result
 
 
@@ -265,7 +272,7 @@ def _match(group: _I64, boxes: _F64, truth: _Truth) -> tuple[_Bool, _Bool]:
         rows = np.arange(start, stop)
         det = np.repeat(rows, count[rows])
         gt = np.repeat(first[rows], count[rows]) + _rank(det)
-        iou = _iou(boxes[det], truth.boxes[gt], truth.crowd[gt])
+        iou = pair_iou(boxes[det], truth.boxes[gt], truth.crowd[gt])
         near = iou >= IOUS[0]
         _greedy(det[near], gt[near], iou[near], group, truth, taken, matched, ignored)
     return matched, ignored
@@ -311,7 +318,7 @@ def _greedy(
         ignored[a, rows[now][n], t] = truth.ignored[a, chosen]
 
 
-def _iou(det: _F64, gt: _F64, crowd: _Bool) -> _F64:
+def pair_iou(det: _F64, gt: _F64, crowd: _Bool) -> _F64:
     """IoU of x, y, width, height pairs [P]; against a crowd box intersection over detection area.
 
     The operations and their order are COCO's, so that a value at a threshold falls on the same side.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -16,13 +17,21 @@ from yolograft.study.wording import Wording
 
 Predictions = tuple[NDArray[np.floating], NDArray[np.integer], NDArray[np.floating]]
 
-SCORE = 0.25  # the confidence at which detections are drawn
+SCORE = 0.25  # the confidence at which an arm without a best F1 is drawn
 MATCH_IOU = 0.5
 PANELS_PER_ROW = 4
-PANEL, GAP, TITLE = 262.0, 12.0, 40.0
+PANEL, GAP, TITLE = 262.0, 12.0, 56.0
 MAX_PANEL_HEIGHT = 340.0
 JPEG_SIDES = (360, 720)  # shortest and longest the embedded picture's longer side may be
 CROWDED = 10  # panels with more boxes carry no text: colours and the key tell the classes
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Why an image was picked by results: the errors `arm` saves against the baseline; below 0, adds."""
+
+    arm: str
+    saved: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,8 @@ class Sample:
 
     image: uint8 [H, W, 3] RGB. names: class names. boxes: [M, 4] xyxy and labels: [M], original pixels.
     predictions: arm label -> (boxes [N, 4] xyxy in original pixels, labels [N], scores [N] in 0..1).
+    thresholds: arm label -> least score drawn, `SCORE` where unknown. chosen: None for an image that was
+    picked without looking at results.
     """
 
     image: NDArray[np.uint8]
@@ -39,6 +50,12 @@ class Sample:
     boxes: NDArray[np.floating]
     labels: NDArray[np.integer]
     predictions: Mapping[str, Predictions]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    chosen: Disagreement | None = None
+
+    def threshold(self, arm: str) -> float:
+        """The least score at which detections of `arm` are drawn."""
+        return self.thresholds.get(arm, SCORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +75,65 @@ def sample_figure(sample: Sample, arms: Sequence[Arm], *, number: int, words: Wo
     """
     truth_boxes, truth_labels = _boxes(sample.boxes), _flat(sample.labels).astype(np.int64)
     truth = [_Mark(b, int(k), None, "truth") for b, k in zip(truth_boxes, truth_labels, strict=True)]
-    panels = [(words("truth"), "currentColor", words("boxes_count", count=len(truth)), truth)]
+    panels: list[tuple[str, str, tuple[str, ...], list[_Mark]]] = [
+        (words("truth"), "currentColor", (words("boxes_count", count=len(truth)),), truth)
+    ]
     for arm in sorted(arms, key=lambda a: not a.baseline):
         if arm.label in sample.predictions:
-            marks = judge_boxes(truth_boxes, truth_labels, sample.predictions[arm.label])
+            score = sample.threshold(arm.label)
+            marks = judge_boxes(truth_boxes, truth_labels, sample.predictions[arm.label], score=score)
             counts = {s: sum(m.style == s for m in marks) for s in ("match", "missed", "false")}
             shown = words("found", found=counts["match"], missed=counts["missed"], false=counts["false"])
-            panels.append((arm.label, arm.colour, shown, marks))
+            drawn_from = words("at_confidence", score=shown_score(score))
+            panels.append((arm.label, arm.colour, (shown, drawn_from), marks))
     height, width = sample.image.shape[:2]
     scale = min(PANEL / width, MAX_PANEL_HEIGHT / height)
     size = (width * scale, height * scale)
     picture = f"sample-{number}"
     parts = [tag("defs", _picture(sample.image, picture, size))]
     columns = min(len(panels), PANELS_PER_ROW)
-    for i, (title, colour, counts_text, marks) in enumerate(panels):
+    # One crowded panel silences all, so that panels differ by what was found and not by how it is drawn.
+    lettered = max(sum(mark.style != "missed" for mark in marks) for *_, marks in panels) <= CROWDED
+    for i, (title, colour, notes, marks) in enumerate(panels):
         x = (i % PANELS_PER_ROW) * (PANEL + GAP)
         y = (i // PANELS_PER_ROW) * (size[1] + TITLE + GAP)
         parts.append(text(x, y + 14, fit(title, PANEL, 13), size=13, font_weight=600, fill=colour))
-        parts.append(text(x, y + 31, fit(counts_text, PANEL, 11), size=11, fill_opacity=0.68))
-        parts.append(_panel(x, y + TITLE, size, picture, marks, scale, sample.names))
+        for j, note in enumerate(notes):
+            parts.append(text(x, y + 31 + 15 * j, fit(note, PANEL, 11), size=11, fill_opacity=0.68))
+        names = sample.names if lettered else None
+        parts.append(_panel(x, y + TITLE, size, picture, marks, scale, names))
     deep = -(-len(panels) // PANELS_PER_ROW)
     total = deep * (size[1] + TITLE) + (deep - 1) * GAP
     return figure(columns * (PANEL + GAP) - GAP, total, *parts, label=sample.image_id)
 
 
+def shown_score(score: float) -> str:
+    """A confidence with two decimals; rounded down, so that what is drawn is never below what is said."""
+    return f"{math.floor(score * 100) / 100:.2f}" if score >= 0.01 else f"{score:.3f}"
+
+
+def sample_caption(sample: Sample, *, words: Wording) -> str:
+    """The image's name, and for one chosen by results what it was chosen for."""
+    chosen = sample.chosen
+    if chosen is None:
+        return sample.image_id
+    key = "sample_win" if chosen.saved > 0 else "sample_loss"
+    return words(key, image=sample.image_id, arm=chosen.arm, count=abs(chosen.saved))
+
+
 def judge_boxes(
-    truth_boxes: NDArray[np.floating], truth_labels: NDArray[np.integer], predictions: Predictions
+    truth_boxes: NDArray[np.floating],
+    truth_labels: NDArray[np.integer],
+    predictions: Predictions,
+    *,
+    score: float = SCORE,
 ) -> list[_Mark]:
-    """Missed truths, then detections at `SCORE` and above, each matched to the free truth it covers best."""
+    """Missed truths, then detections at `score` and above, each matched to the free truth it covers best."""
     boxes, labels, scores = _boxes(predictions[0]), _flat(predictions[1]), _flat(predictions[2])
     free = np.ones(len(truth_boxes), dtype=bool)
     marks = []
     for i in np.argsort(-scores, kind="stable"):
-        if not scores[i] >= SCORE:
+        if not scores[i] >= score:
             continue
         overlap = _iou(boxes[i], truth_boxes) * (free & (truth_labels == labels[i]))
         best = int(np.argmax(overlap)) if len(overlap) else -1
@@ -106,7 +149,8 @@ def class_key(samples: Sequence[Sample]) -> str:
     """Colours of the classes met in `samples` as HTML."""
     used: dict[int, str] = {}
     for sample in samples:
-        shown = [np.asarray(p[1])[np.asarray(p[2]) >= SCORE] for p in sample.predictions.values()]
+        found = sample.predictions.items()
+        shown = [np.asarray(p[1])[np.asarray(p[2]) >= sample.threshold(arm)] for arm, p in found]
         for k in np.concatenate([_flat(sample.labels), *(_flat(s) for s in shown)]):
             used[int(k)] = _name(sample.names, int(k))
     swatch = '<span class="key"><i style="background:{}"></i>{}</span>'
@@ -156,11 +200,11 @@ def _panel(
     picture: str,
     marks: Sequence[_Mark],
     scale: float,
-    names: Sequence[str],
+    names: Sequence[str] | None,
 ) -> str:
     parts = [tag("use", href=f"#{picture}")]
     parts += [_box(mark, scale) for mark in marks]
-    if sum(mark.style != "missed" for mark in marks) <= CROWDED:
+    if names is not None:
         parts += [_caption(mark, scale, size, names) for mark in marks if mark.style != "missed"]
     return tag("svg", *parts, x=x, y=y, width=size[0], height=size[1], overflow="hidden")
 

@@ -1,16 +1,18 @@
-"""Reads a parsed `results.json` without trusting it: a study in progress has holes everywhere.
+"""Reads the arms of a parsed `results.json` without trusting it: a study in progress has holes everywhere.
 
 Every number below is finite or absent. AP, P, R, F1 and their differences are in points, 0 to 100.
 """
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from yolograft.study.detail import Band, Confusion, read_bands, read_confusion
+from yolograft.study.evidence import Evidence, evidence_of
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.svg import ARM_COLOURS, BASELINE
 
 METRICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l", "p", "r", "f1")
@@ -27,13 +29,19 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run. status: ``done``, ``diverged`` or ``missing``."""
+    """One training run. status: ``done``, ``diverged`` or ``missing``.
+
+    best: epoch (from 0) and AP of the best evaluated epoch, chosen on the evaluation split. confidence: of
+    best F1.
+    """
 
     seed: str
     status: str
     metrics: dict[str, float]
     per_class: tuple[ClassScore, ...]
     history: tuple[dict[str, float], ...]
+    best: tuple[int, float] | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Difference:
     verdict: str
     sentence: str
     known: str
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,44 +89,13 @@ class Arm:
     difference: Difference | None
     cost: dict[str, float]
     layers: tuple[Layer, ...]
+    bands: dict[str, Band] = field(default_factory=dict)
+    confusion: Confusion | None = None
 
     @property
     def done(self) -> tuple[Run, ...]:
         """Runs that ended with an AP; the others never enter a figure of results."""
         return tuple(run for run in self.runs if run.status == "done" and "ap" in run.metrics)
-
-
-def number(value: object) -> float | None:
-    """`value` as a finite float, else None; booleans and text are no numbers."""
-    if isinstance(value, bool | str | bytes) or value is None:
-        return None
-    try:
-        result = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return result if math.isfinite(result) else None
-
-
-def whole(value: object) -> int | None:
-    """`value` as an integer, else None."""
-    result = number(value)
-    return None if result is None else round(result)
-
-
-def table(value: object) -> Mapping[str, Any]:
-    """`value` when it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def rows(value: object) -> list[Any]:
-    """`value` when it is a list or tuple, else an empty list."""
-    return list(value) if isinstance(value, list | tuple) else []
-
-
-def words_of(value: object) -> str:
-    """`value` as one line of text; None and floats that are not finite are empty."""
-    unknown = value is None or (isinstance(value, float) and not math.isfinite(value))
-    return "" if unknown else " ".join(str(value).split())
 
 
 def read_arms(results: Mapping[str, Any]) -> tuple[Arm, ...]:
@@ -194,6 +172,8 @@ def _arm(raw: Mapping[str, Any], *, baseline: bool, colour: str) -> Arm:
         difference=_difference(raw.get("comparison")),
         cost=_numbers(cost, tuple(cost)),
         layers=tuple(layer for layer in layers if layer.name),
+        bands=read_bands(raw),
+        confusion=read_confusion(raw),
     )
 
 
@@ -211,7 +191,14 @@ def _run(raw: Mapping[str, Any]) -> Run:
             ClassScore(words_of(s.get("name")), number(s.get("ap")), whole(s.get("gt"))) for s in scores
         ),
         history=tuple(step for step in (_numbers(h, kept) for h in history) if "epoch" in step),
+        best=_best(table(raw.get("best"))),
+        confidence=number(raw.get("f1_confidence")),
     )
+
+
+def _best(raw: Mapping[str, Any]) -> tuple[int, float] | None:
+    epoch, ap = whole(raw.get("epoch")), number(raw.get("ap"))
+    return None if epoch is None or ap is None else (epoch, ap)
 
 
 def _layer(raw: Mapping[str, Any]) -> Layer:
@@ -239,4 +226,5 @@ def _difference(value: object) -> Difference | None:
         verdict=words_of(raw.get("verdict")),
         sentence=words_of(raw.get("sentence")),
         known=words_of(raw.get("known")),
+        evidence=evidence_of(table(raw.get("evidence"))),
     )

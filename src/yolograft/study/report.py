@@ -15,11 +15,21 @@ from typing import Any
 
 from yolograft.study import charts, tables
 from yolograft.study.curves import curve_chart
-from yolograft.study.gallery import SCORE, Sample, class_key, sample_figure
+from yolograft.study.gallery import Sample
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.notation import interval, percent, signed
 from yolograft.study.placement_figure import placement_figure
-from yolograft.study.reading import Arm, class_names, number, read_arms, rows, table, whole, words_of
+from yolograft.study.reading import Arm, Difference, class_names, read_arms
+from yolograft.study.sections import (
+    ablation_section,
+    confusion_section,
+    framed,
+    rate_section,
+    sample_section,
+    warning_list,
+)
 from yolograft.study.svg import esc
+from yolograft.study.verdict import judge
 from yolograft.study.wording import Wording, split_verdict
 
 __all__ = ["Sample", "render_report", "write_report"]
@@ -59,11 +69,14 @@ def render_report(results: Mapping[str, Any], *, samples: Sequence[Sample] = (),
         ("answer", _answer(results, arms, words)),
         ("intervals", _result_figures(results, arms, words)),
         ("results", _results(results, arms, words)),
+        (_ablation_key(results), ablation_section(results, arms, words)),
         ("placement", _placement(arms, words)),
         ("curves", _curves(arms, words)),
+        ("rates", rate_section(arms, words)),
         ("classes", _classes(arms, words)),
+        ("confusion", confusion_section(results, arms, words)),
         ("cost", _cost(results, arms, words)),
-        ("samples", _samples(samples, arms, words)),
+        ("samples", sample_section(samples, arms, words)),
         ("how", _how(results, words)),
         ("limits", _limits(results, arms, words)),
     ]
@@ -84,6 +97,10 @@ def render_report(results: Mapping[str, Any], *, samples: Sequence[Sample] = (),
         notice=_notice(results, arms, words),
         sections="\n".join(body),
     )
+
+
+def _ablation_key(results: Mapping[str, Any]) -> str:
+    return "steps" if table(results.get("ablation")).get("cumulative") else "ablation"
 
 
 def _subtitle(results: Mapping[str, Any], words: Wording) -> str:
@@ -118,8 +135,9 @@ def _answer(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> 
     cards = "".join(_card(arm, words) for arm in grafts) or f"<p>{esc(words('no_graft'))}</p>"
     scope, sees = words_of(results.get("scope")), words_of(results.get("sees"))
     label = f'<p class="scope">{esc(words("scope", scope=words.verdict(scope)))}</p>' if scope else ""
-    seen = f"<p><b>{esc(words('sees'))}</b> {esc(sees)}</p>" if sees else ""
-    return f'{label}<div class="cards">{cards}</div>{seen}{_diverged(arms, words)}'
+    seen = f"<p><b>{esc(words('sees'))}</b> {esc(words.verdict(sees))}</p>" if sees else ""
+    warned = warning_list(results, words)
+    return f'{label}<div class="cards">{cards}</div>{warned}{seen}{_diverged(arms, words)}'
 
 
 def _card(arm: Arm, words: Wording) -> str:
@@ -141,13 +159,23 @@ def _card(arm: Arm, words: Wording) -> str:
         about += f", df {found.df:.3g}" if ends and found.df is not None else ""
         about = f'<span class="muted">{esc(about)}</span>'
         lines.append(f'<p class="delta"><b>{signed(found.delta)} AP</b> {ends} {about}</p>')
-    if found and found.sentence:
-        lines.append(f"<p>{esc(found.sentence.replace('->', '→'))}</p>")  # '->' may break in two
-    if found and found.known:
-        lines.append(f'<p class="muted">{esc(words("known"))}: {esc(found.known)}</p>')
+    sentence, known = _said(found, words)
+    if sentence:
+        lines.append(f"<p>{esc(sentence.replace('->', '→'))}</p>")  # '->' may break in two
+    if known:
+        lines.append(f'<p class="muted">{esc(words("known"))}: {esc(known)}</p>')
     if arm.expression and arm.expression != arm.label:
         lines.append(f'<p class="expression"><code>{esc(arm.expression)}</code></p>')
     return f'<article style="border-color:{arm.colour}">{"".join(lines)}</article>'
+
+
+def _said(found: Difference | None, words: Wording) -> tuple[str, str]:
+    """Sentence and what is known: as the judge wrote them in English, else said again from the evidence."""
+    if found is None:
+        return "", ""
+    if words.lang != "en" and found.evidence is not None:
+        return judge(found.evidence, lang=words.lang)[1:]
+    return words.verdict(found.sentence), words.verdict(found.known)
 
 
 def _diverged(arms: Sequence[Arm], words: Wording) -> str:
@@ -160,13 +188,6 @@ def _diverged(arms: Sequence[Arm], words: Wording) -> str:
     return "".join(lines)
 
 
-def _figure(svg: str, caption: str, *, wide: bool = True) -> str:
-    if not svg:
-        return ""
-    kind = "wide" if wide else "half"
-    return f'<figure class="{kind}">{svg}<figcaption>{esc(caption)}</figcaption></figure>'
-
-
 def _result_figures(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
     margin = number(results.get("margin"))
     level = next((a.difference.level for a in arms if a.difference and a.difference.level), None)
@@ -174,33 +195,23 @@ def _result_figures(results: Mapping[str, Any], arms: Sequence[Arm], words: Word
     caption = words("intervals_caption", level=percent(level), scope=scope)
     caption += words("margin_caption", margin=f"{margin:g}") if margin else ""
     intervals = charts.interval_chart(arms, margin=margin, words=words)
-    pair = _figure(intervals, caption, wide=False)
-    pair += _figure(charts.seed_chart(arms, words=words), words("seeds_caption"), wide=False)
+    pair = framed(intervals, caption, wide=False)
+    pair += framed(charts.seed_chart(arms, words=words), words("seeds_caption"), wide=False)
     return f'<div class="pair">{pair}</div>' if pair else ""
-
-
-def _device(results: Mapping[str, Any], words: Wording) -> str:
-    timed = (words_of(table(arm).get("latency_of")) for arm in rows(results.get("arms")))
-    known = next((text for text in timed if text), "")
-    if known:
-        return known
-    budget = table(results.get("budget"))
-    threads = words_of(budget.get("threads"))
-    parts = [words_of(budget.get("device")), words("threads", count=threads) if threads else ""]
-    return ", ".join(part for part in [*parts, words_of(budget.get("precision"))] if part) or "?"
 
 
 def _results(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
     if not arms:
         return ""
     caption = words(
-        "results_caption", imgsz=tables.image_size(results) or "?", device=_device(results, words)
+        "results_caption", imgsz=tables.image_size(results) or "?", device=tables.timed_on(results, words)
     )
     results_table = f'<div class="scroll">{tables.result_table(arms, words=words)}</div>'
     parts = [results_table, f'<p class="caption">{esc(caption)}</p>']
     seeds = tables.seed_table(arms, words=words)
     if seeds:
-        note = esc(words("seed_table_caption"))
+        marked = any(run.best for arm in arms for run in arm.done)
+        note = esc(words("seed_table_caption") + (f" {words('best_note')}" if marked else ""))
         parts.append(f'<div class="scroll">{seeds}</div><p class="caption">{note}</p>')
     return "".join(parts)
 
@@ -211,7 +222,7 @@ def _placement(arms: Sequence[Arm], words: Wording) -> str:
     for arm in shown:
         key = "placement_plain" if arm.baseline else "placement_caption"
         figure = placement_figure(arm.layers, colour=arm.colour, words=words)
-        parts.append(_figure(figure, words(key, label=arm.label)))
+        parts.append(framed(figure, words(key, label=arm.label)))
     return "".join(parts)
 
 
@@ -231,23 +242,13 @@ def _classes(arms: Sequence[Arm], words: Wording) -> str:
     caption = words("classes_caption")
     if total > charts.MAX_CLASSES:
         caption += words("classes_cut", shown=charts.MAX_CLASSES, total=total)
-    return _figure(charts.class_chart(arms, words=words), caption)
+    return framed(charts.class_chart(arms, words=words), caption)
 
 
 def _cost(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
-    return _figure(
-        charts.cost_chart(arms, words=words), words("cost_caption", device=_device(results, words))
+    return framed(
+        charts.cost_chart(arms, words=words), words("cost_caption", device=tables.timed_on(results, words))
     )
-
-
-def _samples(samples: Sequence[Sample], arms: Sequence[Arm], words: Wording) -> str:
-    parts = []
-    for number_, sample in enumerate(samples):
-        parts.append(_figure(sample_figure(sample, arms, number=number_, words=words), sample.image_id))
-    if not parts:
-        return ""
-    lead = esc(words("samples_lead", score=f"{SCORE:g}"))
-    return f'<p>{lead}</p><p class="keys">{class_key(samples)}</p>{"".join(parts)}'
 
 
 def _how(results: Mapping[str, Any], words: Wording) -> str:

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from yolograft.data.records import ImageRecord
 from yolograft.metrics.coco import evaluate_coco
+from yolograft.metrics.confusion import CONFUSION_IOU, confusion_matrix
 from yolograft.metrics.detections import DetectionTable
 from yolograft.metrics.matches import MatchTable, build_match_table
-from yolograft.metrics.scores import best_f1
+from yolograft.metrics.scores import CONFIDENCES, best_f1, precision_over_recall, rates_at
+from yolograft.study.detail import curve_text
 from yolograft.study.results import points
 
 DETECTIONS, MATCHES = "detections.npz", "matches.npz"
@@ -54,8 +58,44 @@ def score_table(
 def score_run(
     folder: Path, records: Sequence[ImageRecord], table: DetectionTable, names: Sequence[str]
 ) -> dict[str, Any]:
-    """Score a run and keep its detections and match table in its folder."""
+    """Score a run and keep its detections and match table in its folder.
+
+    Returns:
+        the scores of `score_table`, its ``curves`` and its ``confusion`` (see there).
+    """
     table.save(folder / DETECTIONS)
     matches = build_match_table(records, table, len(names))
     matches.save(folder / MATCHES)
-    return score_table(records, table, names, matches=matches)
+    scores = score_table(records, table, names, matches=matches)
+    counts = confusion(records, table, len(names), confidence=scores["f1_confidence"])
+    return scores | {"curves": curves(matches), "confusion": counts}
+
+
+def curves(matches: MatchTable) -> dict[str, str]:
+    """Curves at IoU 0.5, class means in points, each 101 numbers in one string so that a file stays short.
+
+    ``recall``: precision at recall 0, .01, ... 1. ``p``, ``r``, ``f1``: over confidence 0, .01, ... 1, with
+    ``-`` for a ``p`` where a class has no detection left. Empty where the split holds no ground truth.
+    """
+    rates = rates_at(matches, CONFIDENCES)
+    if not np.isfinite(rates.f1).all():
+        return {}
+    drawn = {"recall": precision_over_recall(matches), "r": rates.recall, "f1": rates.f1}
+    drawn["p"] = np.where(rates.complete, rates.precision, math.nan)
+    return {key: curve_text(100 * values) for key, values in drawn.items()}
+
+
+def confusion(
+    records: Sequence[ImageRecord], table: DetectionTable, num_classes: int, *, confidence: float | None
+) -> dict[str, Any] | None:
+    """The confusion matrix at the confidence of best F1; None where nothing was found at any confidence.
+
+    ``cells``: ``truth,predicted,count`` of every count above 0, separated by blanks; class number ``classes``
+    is background.
+    """
+    if not confidence:
+        return None
+    counts = confusion_matrix(records, table, num_classes, confidence=confidence)
+    cells = [[int(t), int(p), int(counts[t, p])] for t, p in zip(*np.nonzero(counts), strict=True)]
+    joined = " ".join(",".join(map(str, cell)) for cell in cells)
+    return {"iou": CONFUSION_IOU, "confidence": confidence, "classes": num_classes, "cells": joined}

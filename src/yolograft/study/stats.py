@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from scipy import stats as distributions
 
 from yolograft.errors import StudyError
-from yolograft.study.verdict import Evidence, Verdict, judge
+from yolograft.study.evidence import Evidence, Verdict
+from yolograft.study.verdict import judge
 
 #: No run-to-run sd below this is believed, in AP points: a third of the smallest published one (0.15 on
 #: COCO). It keeps identical runs from giving an interval of length 0.
@@ -57,6 +58,7 @@ class Comparison:
     multiplied by the arms tried, at most 1. All are nan (df 0) where too few runs leave them unknown.
     verdict: ``helps``, ``hurts``, ``no detectable difference`` or ``not enough seeds``.
     sentence: the verdict in full, to print. known: what is known; never empty for a non-verdict.
+    evidence: what sentence and known are made of, for another language.
     """
 
     label: str
@@ -70,6 +72,7 @@ class Comparison:
     verdict: Verdict
     sentence: str
     known: str
+    evidence: Evidence
     scope: str = SCOPE
 
 
@@ -95,7 +98,7 @@ def compare(
     _check(base, arms, margin, alpha)
     everyone = (base, *arms)
     counts = np.array([len(arm.values) for arm in everyone])
-    own = np.array([_variance(arm.values) for arm in everyone])
+    own = np.array([sample_variance(arm.values) for arm in everyone])
     variance, df = governing_variances(own, counts)
     level_alpha = alpha / max(len(arms), 1)
     # All runs of every arm equal: seeds changed nothing, or everything scored 0. No noise was seen.
@@ -290,10 +293,12 @@ def _compare_one(
         verdict=verdict,
         sentence=sentence,
         known=said,
+        evidence=evidence,
     )
 
 
-def _variance(values: tuple[float, ...]) -> float:
+def sample_variance(values: tuple[float, ...]) -> float:
+    """Sample variance (ddof 1); 0 below two different values."""
     # Rounding in the mean would give equal values a variance near 1e-34 instead of none.
     return float(np.var(values, ddof=1)) if len(set(values)) > 1 else 0.0
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.notation import decimal, duration, interval, signed
-from yolograft.study.reading import Arm, number, rows, table, whole, words_of
+from yolograft.study.reading import Arm
 from yolograft.study.svg import esc
 from yolograft.study.wording import Wording
 
@@ -125,8 +126,22 @@ def seed_table(arms: Sequence[Arm], *, words: Wording) -> str:
         mean, sd = arm.mean.get("ap"), arm.sd.get("ap")
         shown = decimal(mean, 2) if sd is None else f"{decimal(mean, 2)} ± {decimal(sd, 2)}"
         body.append(f"<tr>{''.join(cells)}<td>{shown}</td></tr>")
+        body += _best_row(arm, seeds, words)
     head = "".join(f'<th scope="col">{esc(h)}</th>' for h in heads)
     return f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+
+
+def _best_row(arm: Arm, seeds: Sequence[str], words: Wording) -> list[str]:
+    """The best epoch of every run under its last one: shown for orientation, never judged."""
+    best = {run.seed: run.best for run in arm.done if run.best}
+    if not best:
+        return []
+    cells = []
+    for seed in seeds:
+        found = best.get(seed)
+        cells.append(f"<td>{decimal(found[1], 2)} @ {found[0] + 1}</td>" if found else "<td></td>")
+    name = f"{arm.label}, {words('best_epoch')}"
+    return [f'<tr class="best"><th scope="row">{esc(name)}</th>{"".join(cells)}<td></td></tr>']
 
 
 def method_tables(results: Mapping[str, Any], *, words: Wording) -> str:
@@ -143,6 +158,18 @@ def method_tables(results: Mapping[str, Any], *, words: Wording) -> str:
         if lines:
             blocks.append(f"<div><h3>{esc(title)}</h3><dl>{lines}</dl></div>")
     return f'<div class="method">{"".join(blocks)}</div>' if blocks else ""
+
+
+def timed_on(results: Mapping[str, Any], words: Wording) -> str:
+    """What latency was measured on, as the study recorded it."""
+    timed = (words_of(table(arm).get("latency_of")) for arm in rows(results.get("arms")))
+    known = next((text for text in timed if text), "")
+    if known:
+        return known
+    budget = table(results.get("budget"))
+    threads = words_of(budget.get("threads"))
+    parts = [words_of(budget.get("device")), words("threads", count=threads) if threads else ""]
+    return ", ".join(part for part in [*parts, words_of(budget.get("precision"))] if part) or "?"
 
 
 def image_size(results: Mapping[str, Any]) -> str:

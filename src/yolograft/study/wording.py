@@ -1,4 +1,4 @@
-"""Every word of the report in English and Chinese, in one table."""
+"""The words of the report in English and Chinese; those of curves and ablations stand in `words_detail`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 
 from yolograft.errors import StudyError
+from yolograft.study.words_detail import DETAIL_WORDS
 
 LANGUAGES = ("en", "zh")
 
-WORDS: dict[str, tuple[str, str]] = {
+_PAGE_WORDS: dict[str, tuple[str, str]] = {
     # Head of the page
     "title": ("yolograft report: {name}", "yolograft 报告：{name}"),
     "figure": ("Figure", "图"),
@@ -72,7 +73,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "{label}. Rows are strides, information flows along the arrows; strided convolutions, upsampling and "
         "concatenation are folded into them. Coloured: grafted; a coloured block below a layer follows that "
         "layer. Small numbers: output channels.",
-        "{label}。行为步长，信息沿箭头流动；下采样卷积、上采样与拼接并入箭头。彩色为嫁接模块，紧贴某层下方者接在该层之后。"
+        "{label}。行为步长，信息沿箭头流动；下采样卷积、上采样与拼接并入箭头。彩色为嫁接模块，"
+        "紧贴某层下方者接在该层之后。"
         "小字为输出通道数。",
     ),
     "placement_plain": (
@@ -113,11 +115,13 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "samples": ("Sample detections", "检测样例"),
     "samples_lead": (
-        "Detections with confidence of at least {score}. Solid: matches a ground-truth box of its class at "
-        "IoU 0.5; dashed: false alarm; white dotted: missed. Samples illustrate; the verdict does not rest "
-        "on them.",
-        "显示置信度不低于 {score} 的检测。实线：与同类真实框 IoU 达 0.5；虚线：误检；白色点线：漏检。"
-        "样例仅作图示，结论不依赖于它们。",
+        "Each arm at the confidence of its own best F1, which stands above the picture. Solid: matches a "
+        "ground-truth box of its class at IoU 0.5; dashed: false alarm; white dotted: missed. Images are "
+        "spaced evenly over the split unless their caption says otherwise. Samples illustrate; the verdict "
+        "does not rest on them.",
+        "各组取其自身最佳 F1 处的置信度，见图上方。实线：与同类真实框 IoU 达 0.5；虚线：误检；白色点线："
+        "漏检。"
+        "除图注另有说明外，图像在划分中等间隔选取。样例仅作图示，结论不依赖于它们。",
     ),
     "truth": ("ground truth", "真实标注"),
     "boxes_count": ("{count} boxes", "{count} 个框"),
@@ -143,7 +147,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "fps": ("FPS", "FPS"),
     "train_time": ("Train time", "训练时间"),
     "train_seconds": ("Train time (s)", "训练时间 (s)"),
-    "memory": ("Peak training memory (MB)", "训练峰值内存 (MB)"),
+    "memory": ("Training memory (MB)", "训练峰值内存 (MB)"),
     "before_after": ("before → after", "嫁接前 → 后"),
     "cost_params": ("params", "参数量"),
     "cost_p50": ("latency p50", "延迟 p50"),
@@ -210,7 +214,25 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
 }
 
+WORDS = _PAGE_WORDS | DETAIL_WORDS
+
 _VERDICTS_ZH = (
+    (
+        r"([\d,]+) seeds per arm find a true difference of ([\d.]+) AP four times out of five, if runs "
+        r"differ "
+        r"by an sd of ([\d.]+) AP \(small sets, from scratch\)",
+        r"每组 \1 个种子，有五分之四的机会看出 \2 AP 的真实差异（设各次训练的标准差为 \3 AP：小数据集、"
+        r"从头训练）",
+    ),
+    (
+        r"(\d+) seed\(s\) cannot carry a verdict: three per arm is the least",
+        r"\1 个种子不足以下结论：每组至少三个",
+    ),
+    (
+        r".*: the study is not finished, (\d+) runs are missing -> not enough seeds",
+        r"实验尚未完成，还缺 \1 次训练",
+    ),
+    (r"no look is planned before the last run is in", "计划在最后一次训练完成后才作判断"),
     (r"no detectable difference", "无可检测差异"),
     (r"not enough seeds", "种子数不足"),
     (r"but not shown better than a plain convolution", "但未证明优于普通卷积"),
@@ -249,7 +271,7 @@ class Wording:
         return WORDS[key][LANGUAGES.index(self.lang)].format(**values)
 
     def verdict(self, words: str) -> str:
-        """A verdict or scope, which the judge writes in English, in this language."""
+        """A verdict, scope or planning sentence, which `results.json` holds in English, in this language."""
         if self.lang == "zh":
             for pattern, chinese in _VERDICTS_ZH:
                 words = re.sub(pattern, chinese, words)

@@ -1,0 +1,37 @@
+"""``yolograft report RUN``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from yolograft.cli.options import Output
+from yolograft.cli.terminal import print_json, say
+
+
+def report_(run: Path, /, *, output: Output | None = None) -> None:
+    """Write a study's report and tables again from its run folder.
+
+    The pictures with detections need the dataset; where it is gone or has changed they are left out.
+
+    Parameters
+    ----------
+    run
+        Run folder of a study.
+    """
+    from yolograft.engine.runfolder import sole_writer
+    from yolograft.study.paper_tables import FOLDER
+    from yolograft.study.plan import read_manifest
+    from yolograft.study.run import publish
+    from yolograft.study.source import same_dataset
+
+    output = output or Output()
+    dataset, why = same_dataset(read_manifest(run))
+    with sole_writer(run):
+        results = publish(run, dataset, lang=output.lang)
+    if output.json:
+        print_json(results)
+        return
+    if why:
+        say(f"without sample pictures: {why}")
+    say(f"report: {run / 'report.html'}")
+    say(f"tables: {run / FOLDER}")
