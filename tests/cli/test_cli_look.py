@@ -74,7 +74,7 @@ def test_modules_lists_the_catalog(command: Any) -> None:
     listed = {row["name"]: row for row in answer.json["modules"]}
     assert listed.keys() == {entry.name for entry in ENTRIES if entry.kind == "attention"}
     assert listed["coord_att"]["options"]["reduction"] == 32 and listed["coord_att"]["paper"]
-    assert command("modules", "coord_att", "--json").json == listed["coord_att"]
+    assert command("modules", "coord_att", "--json").json.items() >= listed["coord_att"].items()
     text = command("modules", "nam").out
     assert "2111.12419" in text and "penalty" in text
     assert "coord_att" in command("modules").out
