@@ -249,9 +249,11 @@ def test_a_sketch_holds_no_memory_and_the_same_facts(own: Path) -> None:
 def test_every_attention_module_trains_where_the_head_reads(name: str, init: str) -> None:
     detector = grafted(f"{name}:init={init}@neck.p3,neck.p4,neck.p5").train()
     optimiser = torch.optim.SGD(detector.parameters(), lr=1e-3)
-    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    # Over one pooling window a softmax has one entry, and the query of cloformer no gradient.
+    side = 256 if name == "cloformer" else 64
+    x = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     mine = {key: p for key, p in detector.named_parameters() if "+" in key}
-    assert mine
+    assert mine or name == "simam"
     alive: set[str] = set()
     for _ in range(2):
         optimiser.zero_grad()

@@ -13,10 +13,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from yolograft.errors import ModuleError
+from yolograft.nn import options
 
 ACTIVATIONS = {"hard_swish": nn.Hardswish, "mish": nn.Mish, "relu": nn.ReLU, "silu": nn.SiLU}
-NORMS: dict[bool | str, bool] = {True: True, "batch": True, False: False, "none": False}
 
 
 class CoordAtt(nn.Module):
@@ -53,19 +52,14 @@ class CoordAtt(nn.Module):
         super().__init__()
         sizes = {"in_channels": in_channels, "reduction": reduction, "min_hidden": min_hidden}
         for name, value in sizes.items():
-            if type(value) is not int or value < 1:
-                raise ModuleError("YG210", f"coord_att: {name} must be a whole number >= 1, got {value!r}")
-        if activation not in ACTIVATIONS:
-            choices = ", ".join(ACTIVATIONS)
-            raise ModuleError("YG211", f"coord_att: activation must be one of {choices}, got {activation!r}")
-        if not isinstance(norm, bool | str) or norm not in NORMS:
-            raise ModuleError("YG211", f"coord_att: norm must be batch or none, got {norm!r}")
-        if type(bias) is not bool:
-            raise ModuleError("YG211", f"coord_att: bias must be on or off, got {bias!r}")
+            options.whole_number("coord_att", name, value)
+        options.choice("coord_att", "activation", activation, ACTIVATIONS)
+        normed = options.batch_norm("coord_att", "norm", norm)
+        options.switch("coord_att", "bias", bias)
         hidden = max(in_channels // reduction, min_hidden)
         self.out_channels = in_channels
         self.conv1 = nn.Conv2d(in_channels, hidden, 1, bias=bias)
-        self.bn1 = nn.BatchNorm2d(hidden) if NORMS[norm] else nn.Identity()
+        self.bn1 = nn.BatchNorm2d(hidden) if normed else nn.Identity()
         self.act = ACTIVATIONS[activation]()
         self.conv_h = nn.Conv2d(hidden, in_channels, 1, bias=bias)
         self.conv_w = nn.Conv2d(hidden, in_channels, 1, bias=bias)

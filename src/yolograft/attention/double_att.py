@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from yolograft.errors import ModuleError
+from yolograft.nn import options
 
 
 class DoubleAttention(nn.Module):
@@ -47,23 +48,21 @@ class DoubleAttention(nn.Module):
     ) -> None:
         super().__init__()
         for name, value, least in (("in_channels", in_channels, 1), ("c_m", c_m, 0), ("c_n", c_n, 0)):
-            if type(value) is not int or value < least:
-                message = f"double_att: {name} must be a whole number >= {least}, got {value!r}"
-                raise ModuleError("YG210", message)
-        if type(reproject) is not bool:
-            raise ModuleError("YG211", f"double_att: reproject must be on or off, got {reproject!r}")
-        if skip is not None and type(skip) is not bool:
-            raise ModuleError("YG211", f"double_att: skip must be on or off, got {skip!r}")
+            options.whole_number("double_att", name, value, least=least)
+        options.switch("double_att", "reproject", reproject)
         width = max(8, in_channels // 4)
         gathered = c_m or (width if reproject else in_channels)
         maps = c_n or width
         self.out_channels = in_channels if reproject else gathered
-        self.skip = reproject if skip is None else skip
+        self.skip = reproject if skip is None else options.switch("double_att", "skip", skip)
         if self.skip and self.out_channels != in_channels:
             cause = (
                 f"double_att: skip needs {in_channels} output channels, reproject=off gives c_m={gathered}"
             )
             raise ModuleError("YG212", cause, fix=f"c_m={in_channels}, or skip=off, or reproject=on")
+        if maps == 1:
+            cause = "c_n=1: a softmax over one descriptor is 1, so every position gets the same vector"
+            self.advice = ("YG241", cause, "c_n=8 or more, or leave it out")
         self.features = nn.Conv2d(in_channels, gathered, 1)
         self.gather = nn.Conv2d(in_channels, maps, 1)
         self.distribute = nn.Conv2d(in_channels, maps, 1)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yolograft.errors import ModuleError
+from yolograft.nn import options
 
 BRANCHES = {"channel": ("channel",), "spatial": ("pixel",), "pixel": ("pixel",), "both": ("channel", "pixel")}
 
@@ -51,16 +51,12 @@ class NAM(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in {"in_channels": in_channels, "grid": grid}.items():
-            if type(value) is not int or value < 1:
-                raise ModuleError("YG210", f"nam: {name} must be a whole number >= 1, got {value!r}")
-        if branch not in BRANCHES:
-            raise ModuleError("YG211", f"nam: branch must be one of {', '.join(BRANCHES)}, got {branch!r}")
-        if type(penalty) not in (int, float) or not 0 <= penalty < float("inf"):
-            raise ModuleError("YG210", f"nam: penalty must be a finite number >= 0, got {penalty!r}")
+            options.whole_number("nam", name, value)
+        branches = BRANCHES[options.choice("nam", "branch", branch, BRANCHES)]
         self.out_channels = in_channels
-        self.penalty = float(penalty)
-        self.bn = nn.BatchNorm2d(in_channels) if "channel" in BRANCHES[branch] else None
-        with_pixels = "pixel" in BRANCHES[branch]
+        self.penalty = options.number("nam", "penalty", penalty)
+        self.bn = nn.BatchNorm2d(in_channels) if "channel" in branches else None
+        with_pixels = "pixel" in branches
         self.pixel_weight = nn.Parameter(torch.ones(grid, grid)) if with_pixels else None
         self.pixel_bias = nn.Parameter(torch.zeros(grid, grid)) if with_pixels else None
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from yolograft.errors import ModuleError
+from yolograft.nn import options
 
 GATES = {"sigmoid": nn.Sigmoid, "hard_sigmoid": nn.Hardsigmoid}
 
@@ -45,18 +45,14 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         sizes = {"in_channels": in_channels, "reduction": reduction, "min_hidden": min_hidden}
         for name, value in sizes.items():
-            if type(value) is not int or value < 1:
-                raise ModuleError("YG210", f"se: {name} must be a whole number >= 1, got {value!r}")
-        if gate not in GATES:
-            raise ModuleError("YG211", f"se: gate must be one of {', '.join(GATES)}, got {gate!r}")
-        if type(bias) is not bool:
-            raise ModuleError("YG211", f"se: bias must be on or off, got {bias!r}")
+            options.whole_number("se", name, value)
+        options.switch("se", "bias", bias)
         hidden = max(in_channels // reduction, min_hidden)
         self.out_channels = in_channels
         self.fc1 = nn.Conv2d(in_channels, hidden, 1, bias=bias)
         self.act = nn.ReLU()
         self.fc2 = nn.Conv2d(hidden, in_channels, 1, bias=bias)
-        self.gate = GATES[gate]()
+        self.gate = GATES[options.choice("se", "gate", gate, GATES)]()
 
     def forward(self, x: Tensor) -> Tensor:
         squeezed = torch.mean(x, dim=(2, 3), keepdim=True)

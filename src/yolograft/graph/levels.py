@@ -1,4 +1,4 @@
-"""A detector that predicts on other levels: the head reads fewer maps, and what nobody reads any more goes."""
+"""A detector that predicts on other levels: the head reads fewer maps; what nobody reads then goes."""
 
 from __future__ import annotations
 

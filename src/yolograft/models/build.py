@@ -265,12 +265,12 @@ def _assemble(
 
 
 def _advice(layer: LayerSpec, module: nn.Module) -> tuple[str, ...]:
-    """What modules in this layer say against the way they are used: their attribute ``advice``, an error."""
+    """What modules in this layer say against the way they are used: attribute ``advice``, (code, cause, fix)."""
     said = (getattr(part, "advice", None) for part in module.modules())
     lines = [
-        YolograftError(e.code, e.cause, where=layer.name, fix=e.fix).line()
-        for e in said
-        if isinstance(e, YolograftError)
+        YolograftError(item[0], item[1], where=layer.name, fix=item[2]).line()
+        for item in said
+        if isinstance(item, tuple) and len(item) == 3 and all(isinstance(part, str) for part in item)
     ]
     return tuple(dict.fromkeys(lines))
 

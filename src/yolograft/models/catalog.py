@@ -13,10 +13,19 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from yolograft.attention.cbam import CBAM
+from yolograft.attention.cloformer import CloFormerAttention
 from yolograft.attention.coord_att import CoordAtt
 from yolograft.attention.double_att import DoubleAttention
+from yolograft.attention.eca import ECA
+from yolograft.attention.ela import EfficientLocalAttention
+from yolograft.attention.ema_att import EMAAttention
+from yolograft.attention.gc import GlobalContext
 from yolograft.attention.nam import NAM
 from yolograft.attention.se import SqueezeExcite
+from yolograft.attention.simam import SimAM
+from yolograft.attention.strip import StripAttention
+from yolograft.attention.triplet import TripletAttention
 from yolograft.errors import ModuleError, SpecError
 from yolograft.families import yolov8
 from yolograft.nn.concat import Concat
@@ -75,6 +84,78 @@ ENTRIES: tuple[Entry, ...] = (
         ("DoubleAttention", "DoubleAttentionLayer", "A2"),
         "Chen et al. 2018, A2-Nets: Double Attention Networks, arXiv 1810.11579",
         "gathers global descriptors by second-order pooling and hands them out per position",
+    ),
+    Entry(
+        "eca",
+        ECA,
+        "attention",
+        ("ECA", "ECAAttention", "ECALayer", "eca_layer"),
+        "Wang et al. 2020, Efficient Channel Attention, arXiv 1910.03151",
+        "one gate per channel from a short convolution along the channel means",
+    ),
+    Entry(
+        "cbam",
+        CBAM,
+        "attention",
+        ("CBAM", "CBAMBlock"),
+        "Woo et al. 2018, Convolutional Block Attention Module, arXiv 1807.06521",
+        "a gate per channel, then a gate per position, each from mean and maximum",
+    ),
+    Entry(
+        "cloformer",
+        CloFormerAttention,
+        "attention",
+        ("CloFormer", "EfficientAttention", "AttnConv"),
+        "Fan et al. 2023, Rethinking Local Perception in Lightweight Vision Transformer, arXiv 2303.17803",
+        "convolutional attention beside global attention to window means",
+    ),
+    Entry(
+        "simam",
+        SimAM,
+        "attention",
+        ("SimAM", "simam_module"),
+        "Yang et al. 2021, SimAM, ICML 2021, PMLR 139:11863-11874",
+        "a gate per position from how far it stands out of its channel; no parameters",
+    ),
+    Entry(
+        "ema_att",
+        EMAAttention,
+        "attention",
+        ("EMA", "EMAAttention", "EMA_attention"),
+        "Ouyang et al. 2023, Efficient Multi-Scale Attention, arXiv 2305.13563",
+        "groups of channels, gated where a strip branch and a 3x3 branch agree",
+    ),
+    Entry(
+        "triplet",
+        TripletAttention,
+        "attention",
+        ("TripletAttention",),
+        "Misra et al. 2020, Rotate to Attend: Triplet Attention, arXiv 2010.03045",
+        "three gates: channel x width, height x channel, height x width",
+    ),
+    Entry(
+        "gc",
+        GlobalContext,
+        "attention",
+        ("GC", "GCNet", "GlobalContext", "ContextBlock"),
+        "Cao et al. 2019, Global Context Network, arXiv 1904.11492",
+        "one context vector gathered by attention and added to every position",
+    ),
+    Entry(
+        "strip",
+        StripAttention,
+        "attention",
+        ("StripAttention", "StripAttn", "StripPooling"),
+        "Hou et al. 2020, Strip Pooling, arXiv 2003.13328",
+        "one gate per position from the row and the column that cross there",
+    ),
+    Entry(
+        "ela",
+        EfficientLocalAttention,
+        "attention",
+        ("ELA", "EfficientLocalAttention"),
+        "Xu, Wan 2024, Efficient Local Attention, arXiv 2403.01123",
+        "one gate per row and per column from depthwise convolution and group norm",
     ),
     Entry("conv", ConvBNAct, "block", ("Conv",), "", "convolution, batch norm, SiLU"),
     Entry("c2f", C2f, "block", ("C2f",), "", "cross-stage-partial block of YOLOv8"),

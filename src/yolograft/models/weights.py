@@ -85,9 +85,7 @@ def kept_weights(
     return {key: tensors[key] for key in report.kept}, report
 
 
-def _wrong_layers(
-    detector: Detector, tensors: Mapping[str, Tensor], report: LoadReport
-) -> CheckpointError:
+def _wrong_layers(detector: Detector, tensors: Mapping[str, Tensor], report: LoadReport) -> CheckpointError:
     """The message for weights that would land in wrong layers, with the first tensor that would."""
     where, mine = "", detector.state_dict()
     cause = f"these weights do not fit {detector.spec.name}: {report.line()}"
