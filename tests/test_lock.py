@@ -45,7 +45,9 @@ def direct(pyproject: str) -> list[Requirement]:
     table = tomllib.loads(pyproject)
     extras, groups = table["project"]["optional-dependencies"], table["dependency-groups"]
     rows = [*table["project"]["dependencies"], *itertools.chain(*extras.values(), *groups.values())]
-    return [Requirement(row) for row in rows]
+    wanted = [Requirement(row) for row in rows]
+    # A group may ask for extras of the project itself, which are in the list already.
+    return [each for each in wanted if each.name != table["project"]["name"]]
 
 
 def versions(rows: list[str], environment: dict[str, str]) -> dict[str, list[str]]:

@@ -132,7 +132,13 @@ def test_the_manifest_is_there_before_the_first_step(finished: tuple[Path, Witne
 
 def test_a_finished_folder_holds_results_and_nothing_half_done(finished: tuple[Path, Witness]) -> None:
     run, _ = finished
-    assert sorted(p.name for p in run.iterdir()) == ["arms", "manifest.json", "report.html", "results.json"]
+    assert sorted(p.name for p in run.iterdir()) == [
+        "arms",
+        "manifest.json",
+        "report.html",
+        "results.json",
+        "tables",
+    ]
     assert not [p for p in run.rglob("*") if p.name.startswith(".") or "tmp" in p.name]
     for label in ("baseline", "se-neck.p3"):
         for seed in (0, 1):

@@ -265,7 +265,7 @@ def _assemble(
 
 
 def _advice(layer: LayerSpec, module: nn.Module) -> tuple[str, ...]:
-    """What modules in this layer say against the way they are used: attribute ``advice``, (code, cause, fix)."""
+    """What modules in here say against how they are used: their attribute ``advice``, (code, cause, fix)."""
     said = (getattr(part, "advice", None) for part in module.modules())
     lines = [
         YolograftError(item[0], item[1], where=layer.name, fix=item[2]).line()
