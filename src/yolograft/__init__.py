@@ -17,6 +17,7 @@ _PUBLIC = {
     "model_spec": "yolograft.models.build",
     "build": "yolograft.models.build",
     "inspect_spec": "yolograft.models.build",
+    "check_module": "yolograft.doctor.examine",
     "Detector": "yolograft.models.detector",
     "RawPredictions": "yolograft.types",
     "Targets": "yolograft.types",

@@ -69,7 +69,8 @@ def show_(
         say(line)
     for fact in network.facts:
         if fact.note:
-            say(f"{fact.name}: {fact.note}")
+            # An advice begins with its code and holds the place.
+            say(fact.note if fact.note.startswith("YG") else f"{fact.name}: {fact.note}")
     if proof:
         say(f"identity start: {proof.line()}")
 

@@ -20,8 +20,9 @@ from yolograft.engine.recipe import Recipe
 from yolograft.errors import CheckpointError
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build
-from yolograft.models.codebook import Codebook
+from yolograft.models.codebook import Codebook, own_failures_in_one_line
 from yolograft.models.detector import Detector
+from yolograft.models.layout import to_channels_last
 from yolograft.types import Targets
 
 DONE, RUNNING, DIVERGED = "done", "running", "diverged"
@@ -64,7 +65,7 @@ class ArmRun:
         detector = build(arm.spec, seed=seed, code=arm.code)
         if arm.weights:
             detector.load_state_dict({**detector.state_dict(), **arm.weights})
-        detector = detector.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        to_channels_last(detector, fabric.device)
         self.detector: Detector = detector
         self.ema = EMA(detector, copy.deepcopy(detector), recipe)
         optimizer = build_optimizer(detector, recipe, arm.spec.num_classes, fused=not self._scaled)
@@ -101,13 +102,15 @@ class ArmRun:
         # Dropout and its kin draw from a seed of their own step, so that no arm disturbs another.
         torch.manual_seed(rng.seed_of(self.seed, "step", self.steps))
         self._model.train()
-        losses = self._criterion(self._model(images), targets)
+        with own_failures_in_one_line(self.arm.code):
+            losses = self._criterion(self._model(images), targets)
         extra = self.detector.auxiliary_loss()
         total = losses.total if extra is None else losses.total + extra
         if not math.isfinite(total.item()):
             self._diverge(f"loss {total.item()}", image_ids)
             return
-        self.fabric.backward(total)
+        with own_failures_in_one_line(self.arm.code):
+            self.fabric.backward(total)
         norm = self.fabric.clip_gradients(
             self._model, self._optimizer, max_norm=self.recipe.clip, error_if_nonfinite=False
         )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from yolograft.engine.device import default_device, exact_arithmetic, places
 from yolograft.engine.modelfolder import StoredModel, read_model
 from yolograft.models.detector import Detector
+from yolograft.models.layout import to_channels_last
 
 
 def load_detector(
@@ -25,4 +24,5 @@ def load_detector(
     stored = read_model(folder)
     place = places(device or default_device())[0]
     detector = stored.detector(code=code)
-    return detector.to(device=place, memory_format=torch.channels_last), stored  # type: ignore[call-overload]
+    to_channels_last(detector, place)
+    return detector, stored

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -26,7 +26,9 @@ from yolograft.models.catalog import FAMILIES, Entry, find, split_model_name
 from yolograft.models.codebook import Codebook
 from yolograft.models.detector import Detector
 from yolograft.models.identity import IdentityStart
+from yolograft.models.layout import give_contiguous_maps
 from yolograft.models.timm_bridge import timm_attention
+from yolograft.models.trial import CONTIGUOUS, try_two_images
 from yolograft.models.usercode import adapt
 from yolograft.types import RawPredictions
 
@@ -38,7 +40,10 @@ BUILT_IN = ("num_classes", "strides", "inner", "inside")
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """What a layer turned out to be. out_channels and stride are of its output; params count all weights."""
+    """What a layer turned out to be. out_channels and stride are of its output; params count all weights.
+
+    contiguous: the user's class in it gets contiguous copies of its maps.
+    """
 
     name: str
     module: str
@@ -47,6 +52,7 @@ class LayerFacts:
     stride: int
     params: int
     note: str = ""
+    contiguous: bool = False
 
 
 def model_spec(model: str, *, num_classes: int = 80, levels: Sequence[str] = STOCK) -> ModelSpec:
@@ -241,6 +247,9 @@ def build(spec: ModelSpec, *, seed: int = 0, code: Codebook | None = None) -> De
     """
     facts = inspect_spec(spec, code=code)
     modules, _ = _assemble(spec, code or {}, seed=seed)
+    for fact in facts:
+        if fact.contiguous:
+            give_contiguous_maps(modules[fact.name], _classes(code or {}))
     return Detector(spec, modules, FAMILIES[spec.family], facts)
 
 
@@ -261,7 +270,30 @@ def _assemble(
             modules[layer.name] = module
             if seed is None:
                 _verify(layer, module, facts[layer.name], outputs, many=_takes_list(layer, spec))
+                if _is_foreign(layer) and not _takes_list(layer, spec):
+                    facts[layer.name] = _with_trial(layer, module, facts[layer.name], outputs[0], code)
     return modules, tuple(facts.values())
+
+
+def _classes(code: Codebook) -> tuple[type[nn.Module], ...]:
+    return tuple(user.cls for user in code.values())
+
+
+def _with_trial(
+    layer: LayerSpec, module: nn.Module, fact: LayerFacts, known: Mapping[str, Tensor], code: Codebook
+) -> LayerFacts:
+    """The facts with what two images in the layout of a run showed."""
+    x = torch.rand(2, *known[layer.inputs[0]].shape[1:], device="cpu")
+    name = ", ".join(_foreign_names(layer))
+    try:
+        with torch.device("cpu"):
+            contiguous = try_two_images(module, x, name=name, place=layer.name, classes=_classes(code))
+    except YolograftError:
+        raise
+    except Exception as error:
+        raise _failure(layer, [x], error) from error
+    note = "; ".join(filter(None, (fact.note, CONTIGUOUS if contiguous else "")))
+    return replace(fact, note=note, contiguous=contiguous)
 
 
 def _advice(layer: LayerSpec, module: nn.Module) -> tuple[str, ...]:
@@ -276,7 +308,13 @@ def _advice(layer: LayerSpec, module: nn.Module) -> tuple[str, ...]:
 
 
 def _is_foreign(layer: LayerSpec) -> bool:
-    return any("::" in ref.module for ref in (layer.ref, *(ref for _, ref in layer.inside)))
+    return bool(_foreign_names(layer))
+
+
+def _foreign_names(layer: LayerSpec) -> list[str]:
+    """Names of the user's own classes in a layer."""
+    refs = (layer.ref, *(ref for _, ref in layer.inside))
+    return [ref.module.rpartition("::")[2] for ref in refs if "::" in ref.module]
 
 
 def _takes_list(layer: LayerSpec, spec: ModelSpec) -> bool:
@@ -343,7 +381,11 @@ def _run_probe(layer: LayerSpec, module: nn.Module, maps: list[Tensor], *, many:
     except YolograftError:
         raise
     except Exception as error:
-        shapes = ", ".join(str(list(m.shape)) for m in maps)
-        raise ModuleError(
-            "YG208", f"{layer.module} at '{layer.name}' fails on {shapes}: {type(error).__name__}: {error}"
-        ) from error
+        raise _failure(layer, maps, error) from error
+
+
+def _failure(layer: LayerSpec, maps: Sequence[Tensor], error: Exception) -> ModuleError:
+    shapes = ", ".join(str(list(m.shape)) for m in maps)
+    return ModuleError(
+        "YG208", f"{layer.module} at '{layer.name}' fails on {shapes}: {type(error).__name__}: {error}"
+    )

@@ -7,10 +7,15 @@ again (``--code``), so that code never runs because a YAML or a checkpoint menti
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import inspect
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from yolograft.errors import CheckpointError
+import torch
+
+from yolograft.errors import CheckpointError, ModuleError, YolograftError
 from yolograft.graph.expr import GraftSpec
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.usercode import UserClass, load_user_class
@@ -64,3 +69,32 @@ def from_files(hashes: Mapping[str, str], files: Sequence[str | Path]) -> dict[s
         file = next((f for f in named if _sha256(f) == digest), named[0])
         book[ref] = load_user_class(file, name, expected_sha256=digest)
     return book
+
+
+@contextmanager
+def own_failures_in_one_line(code: Codebook) -> Iterator[None]:
+    """What the user's own classes raise in here becomes one line with the place in their file.
+
+    Raises:
+        ModuleError: a class of ``code`` raised, or wrote over what the backward pass needs (YG208).
+    """
+    try:
+        yield
+    except (YolograftError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        where = _own_line(error, code)
+        # The backward pass runs no line of theirs; an overwritten map is told without a place.
+        if not where and code and "inplace operation" in str(error):
+            where = ", ".join(code)
+        if not where:
+            raise
+        cause = f"fails in training: {type(error).__name__}: {error}"
+        raise ModuleError("YG208", cause, where=where, fix="see `yolograft doctor`") from error
+
+
+def _own_line(error: BaseException, code: Codebook) -> str:
+    """``file:line`` of the last frame in a file of the user's; empty when there is none."""
+    files = {inspect.getsourcefile(user.cls) for user in code.values()}
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

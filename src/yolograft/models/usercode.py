@@ -25,9 +25,15 @@ from yolograft.errors import ModuleError
 
 Option = bool | int | float | str
 
-CHANNEL_NAMES = ("in_channels", "channels", "channel", "in_planes", "inp", "c1", "dim")
+CHANNEL_NAMES = (
+    *("in_channels", "channels", "channel", "in_planes", "inp", "c1", "dim"),
+    *("in_channel", "in_ch", "input_channel", "in_dim", "d_model"),
+)
 # The second name receives the channel count too where the signature leaves no default for it.
-OUTPUT_NAMES = {"c1": "c2", "inp": "oup", "in_channels": "out_channels", "in_planes": "out_planes"}
+OUTPUT_NAMES = {
+    **{"c1": "c2", "inp": "oup", "in_channels": "out_channels", "in_planes": "out_planes"},
+    **{"in_channel": "out_channel", "in_ch": "out_ch", "input_channel": "output_channel"},
+}
 EXAMPLES = {"int": "7", "float": "0.5", "bool": "on"}
 
 

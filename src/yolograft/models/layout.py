@@ -1,0 +1,31 @@
+"""Memory layout: networks run channels_last, and a stranger's class that cannot gets contiguous maps.
+
+PyTorch's own name for it: the channel is the fastest axis, which its convolutions on CPUs and on GPUs with
+tensor cores prefer. `.view` of a map that splits rows or merges the batch fails there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def to_channels_last(module: nn.Module, device: torch.device) -> None:
+    """Move a module in place; its 4-D tensors in channels_last, all others (5-D kernels too) as they are."""
+    module.to(device)
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.to(memory_format=torch.channels_last)
+
+
+def give_contiguous_maps(module: nn.Module, classes: tuple[type[nn.Module], ...]) -> None:
+    """Let every part of these classes receive contiguous copies of its maps."""
+    for part in module.modules():
+        if isinstance(part, classes):
+            part.register_forward_pre_hook(_contiguous)
+
+
+def _contiguous(_module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(a.contiguous() if isinstance(a, Tensor) else a for a in arguments)
