@@ -5,8 +5,9 @@ Learning", 2023, arXiv 2305.13563: within each group of channels a branch gated 
 (shared 1x1 layer, group norm of one channel a group) and a 3x3 branch; the softmax of each branch's channel
 means weighs the channels of the other, and the sigmoid of the sum gates the group.
 
-Deviations: none in value. As published, the group norm leaves every channel of the first branch with a
-spatial mean equal to its offset, so that branch's softmax is the same for all images.
+Deviation: 8 groups by default, where the released code (YOLOonMe/EMA-attention-module) has 32, which does not
+divide every width; at equal groups none in value. As published, the group norm leaves every channel of the
+first branch with a spatial mean equal to its offset, so that branch's softmax is the same for all images.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class EMAAttention(nn.Module):
 
     Args:
         in_channels: channels C of the map.
-        groups: groups G (the authors' ``factor``), a divisor of C; weights are shared by all groups.
+        groups: groups G (the authors' ``factor``, 32 there), a divisor of C; all groups share the weights.
 
     Shapes: [B, C, H, W] -> [B, C, H, W].
 
