@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,17 @@ def test_convert_there_and_count(to: str, command: Any, tiny_data: Path, tmp_pat
     assert {n: s["boxes_used"] for n, s in there["splits"].items()} == answer["boxes"]
     spoken = command("data", "convert", tiny_data, "--to", to, "--out", tmp_path / "b", "--images", "link")
     assert spoken.code == 0 and f"coco to {to}" in spoken.out
+
+
+def test_check_needs_no_split_called_train(command: Any, tiny_data: Path, tmp_path: Path) -> None:
+    # One benchmark split, as COCO's val2017 comes.
+    folder = tmp_path / "bench"
+    shutil.copytree(tiny_data / "val", folder / "val")
+    (folder / "annotations").mkdir()
+    shutil.copy(next(tiny_data.rglob("instances_val*.json")), folder / "annotations")
+    answer = command("data", "check", folder, "--json")
+    assert answer.code == 0 and list(answer.json["splits"]) == ["val"]
+    assert "YG350" not in answer.json["summary"]
 
 
 def test_what_is_wrong_is_one_line(command: Any, tiny_data: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from yolograft.data.records import Dataset, ImageRecord
 from yolograft.data.shapes import shapes
 from yolograft.data.source import open_dataset
 from yolograft.data.write_coco import extent
+from yolograft.data.write_yolo import yaml_text
 from yolograft.errors import DataError
 from yolograft.rng import stream
 
@@ -198,6 +200,73 @@ def test_images_are_copied_linked_or_left_out(crowded: Dataset, tmp_path: Path) 
     assert copy.read_bytes() == source.read_bytes() and not Path(copy).samefile(source)
     assert Path(link).samefile(source)
     assert not (none.folder / "images").exists() and "images/SPLIT/NAME" in none.notes[-1]
+
+
+def test_a_hard_link_to_a_symbolic_link_is_one_to_its_file(crowded: Dataset, tmp_path: Path) -> None:
+    path = crowded.split("train")[0].path
+    real = path.rename(tmp_path / "real.png")
+    path.symlink_to(Path("..") / ".." / "real.png")
+    out = convert(crowded, to="yolo", out=tmp_path / "far" / "away" / "set", images="link").folder
+    made = out / "images/train/a.png"
+    assert made.samefile(real) and not made.is_symlink()
+    assert len(open_dataset(out).split("train")) == 2 and path.is_symlink()
+
+
+def test_a_folder_that_a_link_makes_part_of_the_dataset_is_not_written_to(
+    crowded: Dataset, tmp_path: Path
+) -> None:
+    real = tmp_path / "disk two"
+    (crowded.root / "train").rename(real)
+    (crowded.root / "train").symlink_to(real, target_is_directory=True)
+    for inside in (real / "new", real, crowded.root / "new"):
+        with pytest.raises(DataError, match="YG353"):
+            convert(crowded, to="yolo", out=inside)
+    assert convert(crowded, to="yolo", out=tmp_path / "new").images == {"train": 2}
+
+
+def test_one_annotation_file_never_stands_for_two(crowded: Dataset, tmp_path: Path) -> None:
+    first, second = crowded.split("train")
+    bare = dataclasses.replace(second, path=first.path, image_id=first.image_id)
+    other = dataclasses.replace(crowded, splits={"train": (first, second), "val": (bare,)})
+    with pytest.raises(
+        DataError, match=r"YG308 .*train/a\.png has other boxes in two splits \(2 in train, 0"
+    ):
+        convert(other, to="voc", out=tmp_path / "voc")
+    # The others hold the annotations of each split.
+    for to in ("yolo", "coco", "labelme"):
+        again = open_dataset(convert(other, to=to, out=tmp_path / to).folder)
+        assert [len(again.split(s)[0].boxes) for s in ("train", "val")] == [3 if to == "coco" else 2, 0]
+    same = dataclasses.replace(crowded, splits={"train": (first, second), "val": (first,)})
+    again = open_dataset(convert(same, to="voc", out=tmp_path / "voc").folder)
+    assert [len(again.split(s)[0].boxes) for s in ("train", "val")] == [2, 2]
+
+
+def test_class_names_are_the_same_in_yaml_of_both_versions() -> None:
+    yaml = pytest.importorskip("yaml")
+    plain = ["yes", "no", "On", "12:30:40", "1_0", "0o7", "1e3", "null", "~", "2020-01-01"]
+    names = [*plain, "= ", "it's: #\\a", '"q"', "猫"]
+    places = {"train": "no", "val": "/数据/1:2/val.txt"}
+    read = yaml.safe_load(yaml_text(places, names))
+    assert read == {**places, "nc": len(names), "names": dict(enumerate(names))}
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_file_names_that_are_not_utf_8(to: str, crowded: Dataset, tmp_path: Path) -> None:
+    # A Chinese archive unpacked on Linux: the names are GBK on disk.
+    first, second = crowded.split("train")
+    name = os.fsdecode("训练".encode("gbk"))
+    try:
+        path = first.path.rename(first.path.with_name(f"{name}.png"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    odd = dataclasses.replace(first, path=path, image_id=f"train/{name}.png")
+    data = dataclasses.replace(crowded, splits={"train": (odd, second)})
+    out = convert(data, to=to, out=tmp_path / to).folder
+    again = open_dataset(out)
+    assert sorted(len(r.boxes) for r in again.split("train")) == [0, 3 if to == "coco" else 2]
+    for path in out.rglob("*"):
+        path.name.encode("utf-8")
+        assert path.is_dir() or path.suffix == ".png" or isinstance(path.read_text(encoding="utf-8"), str)
 
 
 def test_a_link_that_cannot_be_made_is_a_copy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pickle
 from collections.abc import Callable
@@ -223,6 +224,25 @@ def test_the_dataset_folder_is_never_written_to(make_record: MakeRecord, tmp_pat
         with pytest.raises(DataError, match="YG356"):
             ImageStore(records, imgsz=(48, 64), cache="disk", cache_dir=inside)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_link_on_the_way_to_the_images_leads_into_the_dataset(
+    make_record: MakeRecord, tmp_path: Path
+) -> None:
+    real = tmp_path / "disk two"
+    (real / "day").mkdir(parents=True)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "images").symlink_to(real, target_is_directory=True)
+    plain = make_record("one")
+    path = plain.path.rename(real / "day" / "one.png")
+    linked = dataclasses.replace(
+        plain, image_id="images/day/one.png", path=tmp_path / "set/images/day/one.png"
+    )
+    assert linked.path.samefile(path)
+    for inside in (real, real / "day" / "cache", tmp_path / "set" / "cache"):
+        with pytest.raises(DataError, match="YG356"):
+            ImageStore([linked], imgsz=(48, 64), cache="disk", cache_dir=inside)
+    assert ImageStore([linked], imgsz=(48, 64), cache="disk", cache_dir=tmp_path / "cache").note == ""
 
 
 def test_the_default_folder_is_the_users_cache(

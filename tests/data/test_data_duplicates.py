@@ -16,6 +16,7 @@ from yolograft.data.likeness import alike, looks_of
 from yolograft.data.records import Dataset, ImageRecord
 from yolograft.data.shapes import shapes
 from yolograft.data.source import open_dataset
+from yolograft.errors import DataError
 from yolograft.rng import stream
 from yolograft.study.warnings import data_warnings
 
@@ -118,6 +119,23 @@ def test_splits_without_images_or_counterpart(tmp_path: Path) -> None:
     assert duplicate_findings(dataset(tmp_path, train=train, val=[])) == ()
     assert duplicate_findings(dataset(tmp_path, train=[], val=train)) == ()
     assert duplicate_groups([]) == []
+
+
+def test_every_pair_of_splits_is_compared_whatever_they_are_called(tmp_path: Path) -> None:
+    train = [save(tmp_path / "train" / "a.jpg", scene(1))]
+    val = [save(tmp_path / "val" / "b.jpg", scene(2)), save(tmp_path / "val" / "c.jpg", scene(1), 60)]
+    test = [save(tmp_path / "test" / "d.jpg", scene(2), 60)]
+    found = duplicate_findings(dataset(tmp_path, test=test, val=val, train=train))
+    assert [f.message for f in found] == [
+        "val/c.jpg of val is nearly the picture train/a.jpg of train",
+        "val/b.jpg of val is nearly the picture test/d.jpg of test",
+    ]
+    # A set without train, as benchmarks come, is compared all the same.
+    assert len(duplicate_findings(dataset(tmp_path, val=val, test=test))) == 1
+    assert duplicate_findings(dataset(tmp_path, instances=val)) == ()
+    assert duplicate_findings(dataset(tmp_path)) == ()
+    with pytest.raises(DataError, match="YG304"):
+        duplicate_findings(dataset(tmp_path, val=val), a="train")
 
 
 def test_groups_are_chains_and_the_order_does_not_matter(tmp_path: Path) -> None:

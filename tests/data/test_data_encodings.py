@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,10 @@ import pytest
 from yolograft.data.augment import AugmentConfig
 from yolograft.data.loader import TrainStream
 from yolograft.data.records import Finding
+from yolograft.data.shapes import shapes
 from yolograft.data.source import open_dataset
+from yolograft.data.split import plan_split, write_split
+from yolograft.data.store import ImageStore
 from yolograft.data.text import read_lines, read_text, read_xml
 from yolograft.errors import DataError
 
@@ -33,6 +37,12 @@ def test_every_encoding_gives_the_same_text(tmp_path: Path, encoding: str, codes
     assert read_text(path).split() == TEXT.split()
 
 
+def test_only_line_ends_end_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("a\u2028b\u2029\x85\x0b\x0cc.png\r\n\rd\ne".encode())
+    assert read_lines(path) == [(1, "a\u2028b\u2029\x85\x0b\x0cc.png"), (3, "d"), (4, "e")]
+
+
 def test_neither_encoding_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"one\ntwo\ncaf\xe9\n")
@@ -49,6 +59,32 @@ def test_xml_in_the_encoding_it_declares(tmp_path: Path, declared: str | None) -
     found: list[Finding] = []
     assert "<name>狗</name>" in read_xml(path, found=found)
     assert [item.code for item in found] == (["YG328"] if declared == "UTF-16" else [])
+
+
+def test_names_that_are_not_utf_8_pass_through_everything(tmp_path: Path) -> None:
+    yolo(tmp_path / "set", "utf-8")
+    name = os.fsdecode("训练".encode("gbk"))
+    folder = tmp_path / "set/images/训练"
+    try:
+        (folder / "三.jpg").rename(folder / f"{name}.jpg")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    picture(folder / "four\u2028五.jpg", 200)
+    source = open_dataset(tmp_path / "set")
+    assert source.fingerprint("train") != shapes(train=3, val=1, size=64).fingerprint("train")
+    # What is said of the image can be printed and stored.
+    missing = [item for item in source.findings if item.code == "YG316"]
+    assert len(missing) == 2 and all(item.message.encode() and item.file.encode() for item in missing)
+    plan = plan_split(source, val=0.5, duplicates=False)
+    out = write_split(source, plan, source=str(source.root), out=tmp_path / "split")
+    again = open_dataset(out)
+    for split, records in plan.splits.items():
+        assert [r.path for r in again.split(split)] == [r.path for r in records]
+        lines = (out / f"{split}.txt").read_bytes().split(b"\n")[:-1]
+        assert lines == [os.fsencode(r.path) for r in records]
+    assert (
+        ImageStore(source.split("train"), imgsz=(64, 64), cache="disk", cache_dir=tmp_path / "c").note == ""
+    )
 
 
 def test_what_calls_itself_gb2312_is_often_gbk(tmp_path: Path) -> None:
@@ -103,7 +139,7 @@ def labelme(root: Path, encoding: str) -> None:
         put(root / "train" / f"{stem}.json", json.dumps(document, ensure_ascii=False), encoding)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "utf-16"])
 @pytest.mark.parametrize("write", [voc, yolo, coco, labelme])
 def test_a_chinese_folder_opens_and_trains(tmp_path: Path, write: object, encoding: str) -> None:
     assert callable(write)

@@ -96,6 +96,48 @@ def test_an_image_that_moved(tmp_path: Path, stated: str | None) -> None:
     assert [record.image_id for record in open_dataset(tmp_path).split("train")] == ["one.png"]
 
 
+def test_a_shape_without_a_type_is_a_polygon_and_its_class_counts(tmp_path: Path) -> None:
+    bare = {"label": "cat", "points": [[1, 1], [30, 1], [30, 30]]}
+    write(tmp_path, "one", [bare | {"shape_type": None}, bare | {"shape_type": "", "label": "dog"}])
+    write(tmp_path, "two", [bare | {"label": "owl"}, bare | {"shape_type": ["line"], "label": "emu"}])
+    dataset = open_dataset(tmp_path)
+    assert dataset.names == ("cat", "dog", "owl")
+    assert [r.labels.tolist() for r in dataset.split("train")] == [[0, 1], [2]]
+    assert [item.code for item in dataset.findings] == [*["YG315"] * 3, "YG349"]
+
+
+def test_images_of_a_folder_beside_are_all_annotated(tmp_path: Path) -> None:
+    box = [shape("cat", "rectangle", (1, 1), (30, 30))]
+    for split in ("train", "val"):
+        write(tmp_path / split, "one", box, imagePath=f"../images/{split}.png")
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / split / "one.png").rename(tmp_path / "images" / f"{split}.png")
+    dataset = open_dataset(tmp_path)
+    assert dataset.findings == ()
+    records = [record for split in ("train", "val") for record in dataset.split(split)]
+    assert [r.image_id for r in records] == ["images/train.png", "images/val.png"]
+    assert [r.path for r in records] == [tmp_path / "images/train.png", tmp_path / "images/val.png"]
+    # Through a link, one step back leads elsewhere than the spelling says.
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "train").rename(tmp_path / "far" / "away" / "train")
+    (tmp_path / "train").symlink_to(tmp_path / "far" / "away" / "train", target_is_directory=True)
+    (tmp_path / "images" / "train.png").rename(tmp_path / "far" / "away" / "moved.png")
+    text = (tmp_path / "train/one.json").read_text(encoding="utf-8").replace("images/train.png", "moved.png")
+    (tmp_path / "train/one.json").write_text(text, encoding="utf-8")
+    (record,) = open_dataset(tmp_path).split("train")
+    assert record.path == tmp_path / "far" / "away" / "moved.png"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_part_that_is_nowhere_drops_the_object_and_says_so(tmp_path: Path, first: bool) -> None:
+    parts = [shape("a", "rectangle", (1, 1), (30, 30), group=1)]
+    parts.insert(0 if first else 1, shape("a", "rectangle", (float("nan"), 40), (50, 50), group=1))
+    write(tmp_path, "one", parts)
+    dataset = open_dataset(tmp_path)
+    assert dataset.split("train")[0].boxes.shape == (0, 4)
+    assert sorted(item.code for item in dataset.findings) == ["YG311", "YG315"]
+
+
 def test_damaged_and_lonely_files(tmp_path: Path) -> None:
     write(tmp_path, "one", [])
     write(tmp_path, "two", [])

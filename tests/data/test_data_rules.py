@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 from collections.abc import Callable
@@ -108,6 +109,12 @@ def rectangle(**changes: object) -> dict[str, Any]:
     return {"label": "cat", "points": [[16, 8], [48, 24]], "shape_type": "rectangle"} | changes
 
 
+def beside_a_sound_one(root: Path, image: bytes, name: str = "b.jpg") -> None:
+    """Image `a.jpg` as it should be, and another, `b`, of these bytes."""
+    yolo(root, name=name, image=image)
+    yolo(root)
+
+
 def two_pages() -> bytes:
     page = np.full((32, 64, 3), 90, np.uint8)
     return cv2.imencodemulti(".tiff", [page, page])[1].tobytes()
@@ -168,8 +175,8 @@ RULES: dict[str, tuple[Make, list[str], list[Any] | None]] = {
     "empty label file": (lambda p: yolo(p, ""), [], []),
     "listed, not there": (lambda p: listed(p, "images/train/a.jpg\nimages/train/b.jpg\n"), ["YG317"], BOX),
     "label without image": (lambda p: yolo(p) or put(p / "labels/train/z.txt", HALF), ["YG317"], BOX),
-    "empty image": (lambda p: yolo(p, image=b""), ["YG318"], None),
-    "no image at all": (lambda p: yolo(p, image=b"hello" * 50), ["YG318"], None),
+    "empty image": (lambda p: beside_a_sound_one(p, b""), ["YG318"], BOX),
+    "no image by its content": (lambda p: beside_a_sound_one(p, b"hello" * 50), ["YG318"], BOX),
     "another size stated": (
         lambda p: coco(p, [row()], images=[{"id": 1, "file_name": "a.jpg", "height": 64, "width": 32}]),
         ["YG319"],
@@ -195,10 +202,10 @@ RULES: dict[str, tuple[Make, list[str], list[Any] | None]] = {
         lambda p: labelme(p, rectangle()) or put(p / "b.jpg", encoded()), ["YG326"], BOX
     ),
     "gb18030": (chinese, ["YG328"], BOX),
-    "truncated jpeg": (lambda p: yolo(p, image=encoded()[:-20]), ["YG329"], None),
-    "truncated png": (lambda p: yolo(p, name="a.png", image=encoded(".png")[:-12]), ["YG329"], None),
-    "truncated webp": (lambda p: yolo(p, name="a.webp", image=encoded(".webp")[:-9]), ["YG329"], None),
-    "truncated bmp": (lambda p: yolo(p, name="a.bmp", image=encoded(".bmp")[:-9]), ["YG329"], None),
+    "truncated jpeg": (lambda p: beside_a_sound_one(p, encoded()[:-20]), ["YG329"], BOX),
+    "truncated png": (lambda p: beside_a_sound_one(p, encoded(".png")[:-12], "b.png"), ["YG329"], BOX),
+    "truncated webp": (lambda p: beside_a_sound_one(p, encoded(".webp")[:-9], "b.webp"), ["YG329"], BOX),
+    "truncated bmp": (lambda p: beside_a_sound_one(p, encoded(".bmp")[:-9], "b.bmp"), ["YG329"], BOX),
     "bytes behind the end": (lambda p: yolo(p, image=encoded() + bytes(99)), [], BOX),
     "png named jpg": (lambda p: yolo(p, image=encoded(".png")), ["YG336"], BOX),
     "another case": (lambda p: listed(p, "images/train/A.JPG\n"), ["YG336"], BOX),
@@ -223,6 +230,34 @@ RULES: dict[str, tuple[Make, list[str], list[Any] | None]] = {
     "same annotation id": (lambda p: coco(p, [row(), row(bbox=[0, 0, 9, 9])]), [], [*BOX, [0, 0, 9, 9]]),
     "names with spaces, twice": (lambda p: yolo(p, yaml='names: ["cat ", cat]\n'), ["YG347", "YG347"], BOX),
     "class 0 unused": (lambda p: yolo(p, "1 .5 .5 .5 .5\n"), ["YG348"], BOX),
+    "a stray id K": (
+        lambda p: yolo(p, "2 .5 .5 .5 .5\n4 .5 .5 .2 .2\n", yaml="names: [a, b, c, d]\n"),
+        ["YG312", "YG348"],
+        BOX,
+    ),
+    "voc in upper case and a folder": (
+        lambda p: voc(p, ("cat", 16, 8, 48, 24)) or (p / "Annotations/a.xml").replace(
+            put(p / "Annotations/day/A.XML", "")
+        ),
+        [],
+        BOX,
+    ),
+    "voc annotated twice": (
+        lambda p: (
+            voc(p, ("cat", 16, 8, 48, 24)),
+            put(p / "Annotations/b.xml", "<annotation><filename>a.jpg</filename></annotation>"),
+            put(p / "ImageSets/Main/train.txt", "a\nb\n"),
+        ),
+        ["YG322"],
+        BOX,
+    ),
+    "coco ids as text": (lambda p: coco(p, [row(category_id="1", iscrowd="0")]), [], BOX),
+    "coco box as text": (lambda p: coco(p, [row(), row(bbox="1234")]), ["YG310"], BOX),
+    "coco size without end": (
+        lambda p: coco(p, [row()], images=[{"id": 1, "file_name": "a.jpg", "height": math.inf, "width": 9}]),
+        [],
+        BOX,
+    ),
     "point and line": (
         lambda p: labelme(p, rectangle(), rectangle(shape_type="point"), rectangle(shape_type="linestrip")),
         ["YG349", "YG349"],
@@ -267,6 +302,16 @@ REFUSED: dict[str, tuple[Make, str, str]] = {
     "ids from 1": (lambda p: yolo(p, "1 .5 .5 .5 .5\n2 .5 .5 .2 .2\n"), "YG309", "labels/train/a.txt:2"),
     "one class, id 1": (lambda p: yolo(p, "1 .5 .5 .5 .5\n", yaml="names: [cat]\n"), "YG309", "a.txt:1"),
     "all in pixels": (lambda p: yolo(p, "0 30 16 8 8\n"), "YG309", "labels/train/a.txt:1"),
+    "all in pixels, in two splits": (
+        lambda p: yolo(p, "0 30 16 8 8\n", yaml="val: images/train\ntest: images/train\nnames: [cat]\n"),
+        "YG309",
+        "labels/train/a.txt:1",
+    ),
+    "folders without images": (
+        lambda p: yolo(p) or (p / "images/train/a.jpg").rename(p / "images/train/a.txt"), "YG305", ""
+    ),
+    "no image is one": (lambda p: yolo(p, image=b"hello" * 50), "YG305", ""),
+    "voc without images": (lambda p: voc(p) or (p / "JPEGImages/a.jpg").unlink(), "YG305", ""),
     "all in fractions": (lambda p: voc(p, ("cat", 0.1, 0.1, 0.9, 0.9)), "YG309", "Annotations/a.xml:2"),
     "billion laughs": (lambda p: voc(p, ("&b;", 1, 2, 3, 4), extra=BOMB), "YG308", "a.xml:1"),
     "external entity": (lambda p: voc(p, ("&b;", 1, 2, 3, 4), extra=OUTSIDE), "YG308", "a.xml:1"),

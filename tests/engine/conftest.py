@@ -13,6 +13,7 @@ from tiny_runs import OWN_CLASS
 from yolograft.graph.spec import ModelSpec
 from yolograft.models import build
 from yolograft.models.codebook import Codebook
+from yolograft.models.facts import LayerFacts
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ def inspected_once() -> Iterator[None]:
     """Specs are inspected once a session: half the time of a run this short, and a pure function."""
     inspect, seen = build.inspect_spec, dict[Any, Any]()
 
-    def cached(spec: ModelSpec, *, code: Codebook | None = None) -> tuple[build.LayerFacts, ...]:
+    def cached(spec: ModelSpec, *, code: Codebook | None = None) -> tuple[LayerFacts, ...]:
         key = (spec, tuple((ref, user.sha256) for ref, user in sorted((code or {}).items())))
         if key not in seen:
             seen[key] = inspect(spec, code=code)

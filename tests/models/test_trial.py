@@ -31,6 +31,17 @@ class Views(nn.Module):
         y = x.view(b * 4, c // 4, h, w)
         return (y * torch.sigmoid(y * self.weight)).view(b, c, h, w)
 
+class ViewsInside(nn.Module):
+    """Views what its own convolution returns: the layout of the weights decides."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        return x + self.conv(x).view(b * 4, c // 4, h, w).view(b, c, h, w)
+
 class Mixes(nn.Module):
     """A softmax without dim on a matrix of pooled values runs over the batch."""
 
@@ -99,9 +110,10 @@ def parts(own: Path, name: str, site: str):  # type: ignore[no-untyped-def]
     return graft(model_spec("yolov8n", num_classes=3), item), from_grafts([item])
 
 
+@pytest.mark.parametrize("name", ["Views", "ViewsInside"])
 @pytest.mark.parametrize("site", ["neck.p3", "inside:backbone.p3"])
-def test_a_class_that_views_its_map_gets_a_contiguous_copy(own: Path, site: str) -> None:
-    spec, code = parts(own, "Views", site)
+def test_a_class_that_views_its_map_gets_a_contiguous_copy(own: Path, name: str, site: str) -> None:
+    spec, code = parts(own, name, site)
     facts = {fact.name: fact for fact in inspect_spec(spec, code=code)}
     told = [fact for fact in facts.values() if fact.contiguous]
     assert len(told) == 1 and "contiguous copy" in told[0].note

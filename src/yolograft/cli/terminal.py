@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from yolograft.models.build import LayerFacts
+    from yolograft.models.facts import LayerFacts
 
 
 LEAST_WIDTH, FILE_WIDTH = 132, 1000
@@ -19,13 +19,18 @@ LEAST_WIDTH, FILE_WIDTH = 132, 1000
 
 def say(text: str) -> None:
     """One line for people, no markup read."""
-    Console(soft_wrap=True, highlight=False, emoji=False).print(text, markup=False)
+    Console(soft_wrap=True, highlight=False, emoji=False).print(printable(text), markup=False)
+
+
+def printable(text: str) -> str:
+    """The text with bytes that are no UTF-8, as in a file name of another system, spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def print_json(data: Any) -> None:
     """One JSON document and nothing else."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    sys.stdout.write(json.dumps(data, ensure_ascii=not utf8, indent=1, allow_nan=False) + "\n")
+    sys.stdout.write(printable(json.dumps(data, ensure_ascii=not utf8, indent=1, allow_nan=False)) + "\n")
 
 
 def plain_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -47,7 +52,7 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.2f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else printable(str(value))
 
 
 def layer_table(facts: Sequence[LayerFacts]) -> None:

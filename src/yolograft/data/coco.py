@@ -7,7 +7,6 @@ becomes crowd, `area` is the annotation's own. Source: cocodataset.org, "Data fo
 
 from __future__ import annotations
 
-import json
 import math
 import mmap
 import re
@@ -17,13 +16,15 @@ from typing import Any
 
 from yolograft.data.findings import finding
 from yolograft.data.names import tidy_names
-from yolograft.data.paths import Folders, image_id_of
+from yolograft.data.paths import Folders, image_id_of, is_file
 from yolograft.data.records import Dataset, Finding, ImageRecord
 from yolograft.data.rows import Row, annotated_size, measured_size, record_of
-from yolograft.data.text import read_text
+from yolograft.data.text import WIDE_MARKS, in_short, read_head, read_json
 from yolograft.errors import DataError
 
 _KEYS = (b'"images"', b'"annotations"', b'"categories"')
+# The list of a labelme file; a category called "shapes" is no such thing.
+SHAPES_KEY = re.compile(rb'"shapes"\s*:\s*\[')
 _SPLIT_WORD = re.compile(r"(?<![a-z])(train|valid|validation|val|test)(?![a-z])", re.IGNORECASE)
 _ORDER = ("train", "val", "valid", "validation", "test")
 
@@ -31,21 +32,22 @@ _ORDER = ("train", "val", "valid", "validation", "test")
 def coco_files(root: Path) -> list[Path]:
     """The JSON files of a folder that look like COCO detection files, sorted."""
     candidates = sorted([*root.glob("*.json"), *root.glob("*/*.json")])
-    found = [path for path in candidates if _looks_coco(path)]
+    found = [path for path in candidates if is_file(path) and _looks_coco(path)]
     # COCO ships key points of the same images beside the instances: one file a split is wanted.
     instances = [path for path in found if path.name.startswith("instances_")]
     return instances or found
 
 
 def _looks_coco(path: Path) -> bool:
-    if path.stat().st_size == 0:
+    head = read_head(path, 4096)
+    # The pixels embedded in a labelme file need not be searched.
+    if not head or SHAPES_KEY.search(head):
         return False
-    with path.open("rb") as file:
-        if b'"shapes"' in file.read(4096):
-            # A labelme file: its pixels, often embedded, need not be searched.
-            return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        return all(view.find(key) >= 0 for key in _KEYS)
+        if view[:2] not in WIDE_MARKS:
+            return all(view.find(key) >= 0 for key in _KEYS)
+    text = read_head(path)
+    return all(key in text for key in _KEYS)
 
 
 def split_name(path: Path) -> str:
@@ -97,10 +99,7 @@ def read_coco(root: Path, files: list[Path]) -> Dataset:
 
 
 def _load(path: Path, *, root: Path, found: list[Finding]) -> dict[str, Any]:
-    try:
-        document = json.loads(read_text(path, file=image_id_of(path, root), found=found))
-    except json.JSONDecodeError as error:
-        raise DataError("YG308", f"not JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
+    document = read_json(path, file=image_id_of(path, root), found=found)
     lists = ("images", "annotations", "categories")
     if not isinstance(document, dict) or not all(isinstance(document.get(key), list) for key in lists):
         raise DataError("YG308", f"no COCO file: it needs the lists {', '.join(lists)}", where=str(path))
@@ -124,10 +123,10 @@ def _one_image_an_id(images: list[dict[str, Any]], path: Path) -> None:
 
 
 def _categories(document: dict[str, Any], path: Path) -> tuple[dict[int, int], tuple[str, ...]]:
-    try:
-        ordered = sorted((int(item["id"]), str(item["name"])) for item in document["categories"])
-    except (KeyError, TypeError, ValueError):
-        raise DataError("YG308", "a category without id and name", where=str(path)) from None
+    pairs = [(_whole(item.get("id")), item.get("name")) for item in document["categories"]]
+    ordered = sorted((number, str(name)) for number, name in pairs if number is not None and _plain(name))
+    if len(ordered) != len(pairs):
+        raise DataError("YG308", "a category without id and name", where=str(path))
     ids = {identity: label for label, (identity, _) in enumerate(ordered)}
     if len(ids) != len(ordered):
         raise DataError("YG308", "two categories share one id", where=str(path))
@@ -152,7 +151,8 @@ def _split(
     seen: set[str] = set()
     for image in document["images"]:
         rows = annotations.pop(image.get("id"), [])
-        name = str(image.get("file_name", ""))
+        stated = image.get("file_name")
+        name = str(stated) if _plain(stated) else ""
         image_path = _locate(name, folders, files)
         if image_path is None:
             found.append(finding("YG317", file, 0, f"image '{name}' does not exist"))
@@ -209,22 +209,47 @@ def _locate(name: str, folders: list[Path], files: Folders) -> Path | None:
 def _stated_size(image: dict[str, Any]) -> tuple[int, int] | None:
     try:
         return int(image["height"]), int(image["width"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _named(value: object) -> str:
+    return value if isinstance(value, str) else in_short(value)
+
+
+def _whole(value: object) -> int | None:
+    """The integer that a number, or text such as "1", stands for."""
+    if not _plain(value):
+        return None
+    try:
+        number = int(value)  # pyright: ignore[reportArgumentType]
+    except (ValueError, OverflowError):
+        return None
+    return number if isinstance(value, str) or number == value else None
 
 
 def _row(
     item: dict[str, Any], ids: dict[int, int], names: tuple[str, ...], *, file: str, found: list[Finding]
 ) -> Row:
-    category = item.get("category_id")
-    label = ids.get(category, -1) if isinstance(category, int) else -1
-    name = names[label] if label >= 0 else str(category)
+    category, bbox, area = (item.get(key) for key in ("category_id", "bbox", "area"))
+    number = _whole(category)
+    label = -1 if number is None else ids.get(number, -1)
+    name = names[label] if label >= 0 else _named(category)
+    crowd = bool(_whole(item.get("iscrowd")))
     try:
-        x, y, width, height = (float(value) for value in item["bbox"])
-    except (KeyError, TypeError, ValueError):
-        message = f"annotation {item.get('id')} without a readable bbox: {item.get('bbox')}"
+        # A text of four digits would be read digit by digit.
+        x, y, width, height = (float(value) for value in (bbox if isinstance(bbox, list) else ()))
+    except (TypeError, ValueError, OverflowError):
+        message = f"annotation {item.get('id')} without a readable bbox: {in_short(bbox)}"
         found.append(finding("YG310", file, 0, message))
         return Row(None, label, name)
-    area = item.get("area")
-    own = float(area) if isinstance(area, int | float) and math.isfinite(area) else None
-    return Row((x, y, x + width, y + height), label, name, crowd=bool(item.get("iscrowd", 0)), area=own)
+    try:
+        own = float(area) if isinstance(area, int | float) else math.nan
+    except OverflowError:
+        own = math.nan
+    own = own if math.isfinite(own) else None
+    return Row((x, y, x + width, y + height), label, name, crowd=crowd, area=own)

@@ -16,6 +16,7 @@ import numpy as np
 
 from yolograft.data.outside import new_folder, refuse_inside
 from yolograft.data.placed import Placed, placed
+from yolograft.data.pooled import pooled
 from yolograft.data.records import Dataset, ImageRecord
 from yolograft.data.write_coco import coco_image, write_coco
 from yolograft.data.write_labelme import labelme_image, write_labelme
@@ -34,18 +35,20 @@ class Format(NamedTuple):
 
     write: the labels of all splits. image: where an image lies. crowd_and_area: whether it marks ignore
     regions and keeps an annotation's own area. class_list: whether classes without a box are kept.
+    by_split: whether an image of two splits has annotations in each.
     """
 
     write: Callable[..., None]
     image: Callable[[str, str], PurePosixPath]
     crowd_and_area: bool
     class_list: bool
+    by_split: bool = True
 
 
 FORMATS: dict[str, Format] = {
     "yolo": Format(write_yolo, yolo_image, crowd_and_area=False, class_list=True),
     "coco": Format(write_coco, coco_image, crowd_and_area=True, class_list=True),
-    "voc": Format(write_voc, voc_image, crowd_and_area=False, class_list=False),
+    "voc": Format(write_voc, voc_image, crowd_and_area=False, class_list=False, by_split=False),
     "labelme": Format(write_labelme, labelme_image, crowd_and_area=False, class_list=True),
 }
 
@@ -73,7 +76,8 @@ def convert(dataset: Dataset, *, to: str, out: Path, images: Images = "copy") ->
 
     Raises:
         DataError: YG353 when `out` lies inside the dataset or holds something, YG354 for an unknown
-            format, YG355 for a split or class name the format cannot hold.
+            format, YG355 for a split or class name the format cannot hold, YG308 for an image with other
+            boxes in another split where the format has one place for both (VOC).
     """
     if to not in FORMATS:
         raise DataError("YG354", f"no format '{to}'", fix=f"one of {', '.join(FORMATS)}")
@@ -84,6 +88,8 @@ def convert(dataset: Dataset, *, to: str, out: Path, images: Images = "copy") ->
         notes += _losses(dataset, splits, to)
         splits = {name: [_plain(record) for record in records] for name, records in splits.items()}
     _check_names(dataset, to)
+    if not form.by_split:
+        pooled(splits, root=dataset.root)
     if not form.class_list:
         notes += _class_notes(dataset.names, splits, to)
     files = placed(splits)
@@ -169,7 +175,8 @@ def _place_images(folder: Path, files: Mapping[str, Sequence[Placed]], form: For
                 continue
             if link:
                 try:
-                    os.link(image.record.path, target)
+                    # The file itself: a second name of a symbolic link would lead nowhere from there.
+                    os.link(image.record.path.resolve(), target)
                 except OSError:
                     # Another file system, or one without hard links.
                     shutil.copyfile(image.record.path, target)

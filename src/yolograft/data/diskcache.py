@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolograft.data.images import DECODER_VERSION, Image, fitted_size
+from yolograft.data.outside import holding
 from yolograft.data.records import ImageRecord
 from yolograft.data.shapes import cache_folder
 from yolograft.errors import DataError
@@ -166,7 +167,7 @@ def _key(record: ImageRecord) -> bytes:
         # Decoding it will say what is wrong, if anybody asks for it.
         state = "missing"
     text = f"{record.path}|{state}|{record.height}x{record.width}"
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _content_name(keys: Sequence[bytes], imgsz: tuple[int, int]) -> str:
@@ -175,8 +176,11 @@ def _content_name(keys: Sequence[bytes], imgsz: tuple[int, int]) -> str:
 
 
 def _refuse_inside_dataset(folder: Path, records: Sequence[ImageRecord]) -> None:
-    for root in {_root(record) for record in records}:
-        if folder.is_relative_to(root.resolve()):
+    parents: dict[Path, set[Path]] = {}
+    for record in records:
+        parents.setdefault(_root(record), set()).add(record.path.parent)
+    for root, folders in parents.items():
+        if holding(folder, root, folders) is not None:
             cause = "the image cache would lie inside the dataset folder, which is never written to"
             raise DataError(
                 "YG356", cause, where=str(folder), fix="name a folder outside it or use --cache ram"

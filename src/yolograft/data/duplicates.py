@@ -9,6 +9,7 @@ only where it takes away next to nothing. Candidates are near by two 64-bit hash
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -34,31 +35,44 @@ class Match(NamedTuple):
     how: str
 
 
-def duplicate_findings(dataset: Dataset, *, a: str = "train", b: str | None = None) -> tuple[Finding, ...]:
-    """One finding (YG350, kept) for each image outside split `a` that has a near-duplicate in it.
+def duplicate_findings(
+    dataset: Dataset, *, a: str | None = None, b: str | None = None
+) -> tuple[Finding, ...]:
+    """One finding (YG350, kept) for each image of one split that has a near-duplicate in another.
 
     Args:
-        a: the split trained on.
-        b: the split compared with it; every other one, each by itself, when None.
+        a: the split trained on; when None, every pair of splits is compared, train before the others.
+        b: the split compared with `a`; every other one, each by itself, when None.
 
     Raises:
-        DataError: YG304 when there is no such split.
+        DataError: YG304 when there is no split `a` or `b`.
     """
-    known = dataset.split(a)
-    others = [b] if b is not None else [n for n, records in dataset.splits.items() if records is not known]
-    if not known or not others:
-        return ()
-    looks = looks_of(known)
     found: list[Finding] = []
-    for name in others:
-        records = dataset.split(name)
+    seen: dict[str, Looks] = {}
+    for first, second in _pairs(dataset, a, b):
+        known, records = dataset.split(first), dataset.split(second)
+        if not known or not records:
+            continue
+        for name, members in ((first, known), (second, records)):
+            if name not in seen:
+                seen[name] = looks_of(members)
         by_query: dict[int, list[Match]] = {}
-        for match in matches(looks, looks_of(records)):
+        for match in matches(seen[first], seen[second]):
             by_query.setdefault(match.query, []).append(match)
         for query, several in by_query.items():
-            text = _sentence(records[query], name, known[several[0].other], a, several)
+            text = _sentence(records[query], second, known[several[0].other], first, several)
             found.append(finding("YG350", records[query].image_id, 0, text))
     return tuple(found)
+
+
+def _pairs(dataset: Dataset, a: str | None, b: str | None) -> list[tuple[str, str]]:
+    """The splits to compare, the one that counts as known first."""
+    if a is None:
+        ordered = sorted(dataset.splits, key=lambda name: name != "train")
+        return [pair for pair in combinations(ordered, 2) if b is None or b in pair]
+    known = dataset.split(a)
+    others = [b] if b is not None else [n for n, records in dataset.splits.items() if records is not known]
+    return [(a, other) for other in others]
 
 
 def duplicate_groups(records: Sequence[ImageRecord]) -> list[int]:

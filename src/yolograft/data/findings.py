@@ -43,7 +43,10 @@ FINDINGS: dict[str, tuple[str, str]] = {
     "YG345": ("corrected", "an image that its EXIF orientation turns; boxes are read in the turned image"),
     "YG346": ("dropped", "the same box of the same class a second time in one image"),
     "YG347": ("corrected", "a class name that is empty, used twice or has spaces around it"),
-    "YG348": ("kept", "class 0 has no box while every other class has: the ids may count from 1"),
+    "YG348": (
+        "kept",
+        "class 0 has no box, yet all others have or an id is one too high: ids may count from 1",
+    ),
     "YG349": ("dropped", "a point, line or other shape without a box"),
     "YG350": ("kept", "nearly the same image in two splits"),
 }
@@ -53,10 +56,10 @@ REFUSALS: dict[str, str] = {
     "YG302": "no split to read",
     "YG303": "two files stand for one split",
     "YG304": "a split that the dataset does not have",
-    "YG305": "a file that cannot be opened, or none of the images exists",
+    "YG305": "a file that cannot be opened, or no image that can be used",
     "YG306": "splits that declare different classes",
     "YG307": "text that is neither UTF-8 nor GB18030",
-    "YG308": "a YAML, JSON or XML file that is damaged, unsafe or ambiguous",
+    "YG308": "a YAML, JSON or XML file that is damaged, unsafe or ambiguous, or splits that contradict",
     "YG309": "labels in another convention throughout: class ids from 1, or numbers on the wrong scale",
     "YG330": "an image that turns out to be damaged while it is in use",
     "YG333": "an image that changed since the dataset was opened",
@@ -64,5 +67,10 @@ REFUSALS: dict[str, str] = {
 
 
 def finding(code: str, file: str, line: int, message: str) -> Finding:
-    """A `Finding` with the action its code always has. `line` is 1-based, 0 where a format has no lines."""
+    """A `Finding` with the action its code always has. `line` is 1-based, 0 where a format has no lines.
+
+    What is no text in a file name (bytes that are not UTF-8) is written out, so that it can be printed.
+    """
+    shown = (text.encode("utf-8", "backslashreplace").decode("utf-8") for text in (file, message))
+    file, message = shown
     return Finding(file=file, line=line, code=code, message=message, action=FINDINGS[code][0])

@@ -10,21 +10,24 @@ github.com/wkentaro/labelme.
 
 from __future__ import annotations
 
-import json
 import math
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 from yolograft.data.findings import finding
 from yolograft.data.names import tidy_names
-from yolograft.data.paths import IMAGE_SUFFIXES, Folders, files_in, image_id_of, images_in
+from yolograft.data.paths import IMAGE_SUFFIXES, Folders, files_in, image_id_of, images_in, is_file
 from yolograft.data.records import Dataset, Finding, ImageRecord
 from yolograft.data.rows import Box, Row, annotated_size, measured_size, record_of
-from yolograft.data.text import read_lines, read_text
+from yolograft.data.text import in_short, read_head, read_json, read_lines
 from yolograft.errors import DataError
 
 _SPLITS = ("train", "val", "valid", "test")
 _JSON = frozenset({".json"})
+# Some writers sort the keys, which puts `shapes` behind the embedded pixels.
+_KEYS = re.compile(rb'"shapes"\s*:\s*\[|"imageData"\s*:|"imagePath"\s*:')
 _IGNORE = "__ignore__"
 _NO_CLASS = frozenset({_IGNORE, "_background_"})
 # Points a shape needs to have a box; shapes that are not here have none.
@@ -46,12 +49,7 @@ def labelme_splits(root: Path) -> dict[str, list[Path]]:
 
 
 def _looks_labelme(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(4096)
-        if b'"shapes"' in head:
-            return True
-        # Some writers sort the keys, which puts `shapes` behind the embedded pixels.
-        return b'"imageData"' in head or b'"imagePath"' in head
+    return _KEYS.search(read_head(path, 4096)) is not None
 
 
 def read_labelme(root: Path, splits: dict[str, list[Path]]) -> Dataset:
@@ -87,10 +85,7 @@ def read_labelme(root: Path, splits: dict[str, list[Path]]) -> Dataset:
 
 
 def _load(path: Path, root: Path, found: list[Finding]) -> dict[str, Any]:
-    try:
-        document = json.loads(read_text(path, file=image_id_of(path, root), found=found))
-    except json.JSONDecodeError as error:
-        raise DataError("YG308", f"not JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
+    document = read_json(path, file=image_id_of(path, root), found=found)
     shapes = document.get("shapes") if isinstance(document, dict) else None
     if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
         raise DataError("YG308", "no labelme file: it needs a list `shapes`", where=str(path))
@@ -103,11 +98,11 @@ def _names(
     documents: dict[str, list[tuple[Path, dict[str, Any]]]], root: Path, found: list[Finding]
 ) -> dict[str, int]:
     listed = root / "labels.txt"
-    if listed.is_file():
+    if is_file(listed):
         lines = [text for _, text in read_lines(listed, file="labels.txt", found=found)]
     else:
         shapes = (s for members in documents.values() for _, doc in members for s in doc["shapes"])
-        lines = [_label(s) for s in shapes if s.get("shape_type", "polygon") in _LEAST_POINTS]
+        lines = [_label(s) for s in shapes if _kind(s) in _LEAST_POINTS]
     wanted = dict.fromkeys(line for line in lines if line and line not in _NO_CLASS)
     return {name: number for number, name in enumerate(wanted)}
 
@@ -125,7 +120,7 @@ def _record(
     file = image_id_of(path, root)
     image = _image(path, document, files)
     if image is None:
-        found.append(finding("YG317", file, 0, f"image '{document.get('imagePath')}' does not exist"))
+        found.append(finding("YG317", file, 0, f"image '{_text(document.get('imagePath'))}' does not exist"))
         return None
     used.add(image)
     image_id = image_id_of(image, root)
@@ -145,31 +140,47 @@ def _record(
 
 
 def _image(path: Path, document: dict[str, Any], files: Folders) -> Path | None:
-    stated = str(document.get("imagePath") or "").replace("\\", "/")
+    stated = _text(document.get("imagePath")).replace("\\", "/")
     if stated and (image := files.find(path.parent / stated)):
-        return image
+        return _straight(image)
     # Files move after they were annotated; the image beside the file with its stem is meant then.
-    beside = [Path(stated).name] if stated else []
+    beside = [name] if (name := Path(stated).name) else []
     beside += [path.stem + suffix for suffix in sorted(IMAGE_SUFFIXES)]
     return next((image for name in beside if (image := files.find(path.with_name(name)))), None)
+
+
+def _straight(image: Path) -> Path:
+    """The path without steps back, so that one image has one path; links on the way keep their meaning."""
+    plain = Path(os.path.normpath(image))
+    return plain if is_file(plain) and plain.samefile(image) else image.resolve()
 
 
 def _stated_size(document: dict[str, Any]) -> tuple[int, int] | None:
     try:
         return int(document["imageHeight"]), int(document["imageWidth"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def _label(shape: dict[str, Any]) -> str:
-    return str(shape.get("label") or "").strip()
+    return _text(shape.get("label")).strip()
+
+
+def _kind(shape: dict[str, Any]) -> str:
+    # labelme before 3.0 wrote polygons only and left the field empty or out.
+    return _text(shape.get("shape_type")) or "polygon"
+
+
+def _text(value: Any) -> str:
+    """A text or number as text, what should be one and is not in short, nothing for nothing."""
+    return str(value) if isinstance(value, str | int | float) else in_short(value) if value else ""
 
 
 def _rows(shapes: list[dict[str, Any]], names: dict[str, int], file: str, found: list[Finding]) -> list[Row]:
     rows: list[Row] = []
     groups: dict[tuple[str, str], int] = {}
     for number, shape in enumerate(shapes, start=1):
-        name, kind = _label(shape), str(shape.get("shape_type") or "polygon")
+        name, kind = _label(shape), _kind(shape)
         at = f"shape {number} ('{name}')"
         box: Box | None = None
         if kind not in _LEAST_POINTS:
@@ -181,7 +192,7 @@ def _rows(shapes: list[dict[str, Any]], names: dict[str, int], file: str, found:
         ignored = name == _IGNORE
         row = Row(box, names.get(name, -1), name, crowd=ignored, every_class=ignored)
         group = shape.get("group_id")
-        if box is None or group is None:
+        if box is None or not isinstance(group, str | int | float):
             rows.append(row)
             continue
         first = groups.setdefault((name, str(group)), len(rows))
@@ -194,13 +205,16 @@ def _rows(shapes: list[dict[str, Any]], names: dict[str, int], file: str, found:
 
 
 def _around(a: Box, b: Box) -> Box:
+    # min and max would hide the part that is nowhere behind the other one.
+    if not all(map(math.isfinite, (*a, *b))):
+        return math.nan, math.nan, math.nan, math.nan
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def _box(points: Any, kind: str) -> Box | None:
     try:
         xy = [(float(x), float(y)) for x, y in points]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if len(xy) < _LEAST_POINTS[kind]:
         return None

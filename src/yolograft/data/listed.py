@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.data.findings import finding
+from yolograft.data.paths import is_file, is_folder
+from yolograft.data.pooled import pooled
 from yolograft.data.records import Dataset, Finding, ImageRecord
-from yolograft.data.text import read_text
+from yolograft.data.text import read_head, read_json
 from yolograft.errors import DataError
 
 SPLIT_FILE = "split.json"
@@ -26,11 +28,10 @@ _MARK = b'"yolograft": "split"'
 
 def split_file(path: Path) -> Path | None:
     """The `split.json` that `path`, a folder or a file, stands for, or None."""
-    candidate = path / SPLIT_FILE if path.is_dir() else path
-    if candidate.name != SPLIT_FILE or not candidate.is_file():
+    candidate = path / SPLIT_FILE if is_folder(path) else path
+    if candidate.name != SPLIT_FILE or not is_file(candidate):
         return None
-    with candidate.open("rb") as file:
-        return candidate if _MARK in file.read(200) else None
+    return candidate if _MARK in read_head(candidate, 400) else None
 
 
 def source_of(path: str | Path) -> str:
@@ -60,8 +61,8 @@ def read_listed(path: Path, *, opener: Callable[[str], Dataset]) -> Dataset:
         opener: what opens the source, `open_dataset`.
 
     Raises:
-        DataError: YG308 when the file is damaged or its source is a split itself, YG301 when the source is
-            gone, YG302 when none of its images is left.
+        DataError: YG308 when the file is damaged, its source is a split itself or annotates an image
+            differently in two splits, YG301 when the source is gone, YG302 when none of its images is left.
     """
     document = _load(path)
     source = str(document["source"])
@@ -72,7 +73,7 @@ def read_listed(path: Path, *, opener: Callable[[str], Dataset]) -> Dataset:
             fix = "put it back, or write the split again with `yolograft data split`"
             raise DataError("YG301", f"the dataset {source} is not there any more", where=str(path), fix=fix)
     dataset = opener(source)
-    known = {record.image_id: record for records in dataset.splits.values() for record in records}
+    known = pooled(dataset.splits, root=dataset.root)
     splits: dict[str, tuple[ImageRecord, ...]] = {}
     missing: list[Finding] = []
     for name, ids in document["splits"].items():
@@ -86,10 +87,7 @@ def read_listed(path: Path, *, opener: Callable[[str], Dataset]) -> Dataset:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError("YG308", f"not JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
+    document = read_json(path)
     splits = document.get("splits") if isinstance(document, dict) else None
     lists = list(splits.values()) if isinstance(splits, dict) else [None]
     sound = all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in lists)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,14 +20,30 @@ def refuse_inside(out: Path, dataset: Dataset) -> Path:
         DataError: YG353 when it lies inside the dataset or among its images, is a file, or holds something.
     """
     place = out.expanduser().resolve()
-    folders = {dataset.root.resolve(), *(r.path.parent for rs in dataset.splits.values() for r in rs)}
-    inside = next((f for f in sorted(folders) if place == f or place.is_relative_to(f)), None)
+    parents = {record.path.parent for records in dataset.splits.values() for record in records}
+    inside = holding(place, dataset.root, parents)
     if inside is not None:
         cause, fix = f"lies inside the dataset folder {inside}", "name a folder elsewhere with --out"
         raise DataError("YG353", cause, where=str(out), fix=fix)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise DataError("YG353", "exists and is not an empty folder", where=str(out), fix="name a new folder")
     return place
+
+
+def holding(place: Path, root: Path, parents: Iterable[Path]) -> Path | None:
+    """The folder of a dataset that `place`, a resolved path, lies in, or None.
+
+    The dataset is its root and the folders of its images, wherever links on the way to them lead.
+
+    Args:
+        parents: the folders of the images.
+    """
+    folders = {root, *parents}
+    for parent in list(folders):
+        # A link half way down, such as root/images, makes all that lies behind it part of the dataset.
+        folders.update(above for above in parent.parents if above.is_relative_to(root))
+    real = {Path(os.path.realpath(folder)) for folder in folders}
+    return next((folder for folder in sorted(real) if place.is_relative_to(folder)), None)
 
 
 @contextmanager

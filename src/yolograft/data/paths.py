@@ -13,8 +13,30 @@ IMAGE_SUFFIXES = frozenset(
 
 
 def image_id_of(path: Path, root: Path) -> str:
-    """The path relative to the dataset root with posix separators; `../` where it lies outside."""
-    return Path(os.path.relpath(path, root)).as_posix()
+    """The path relative to the dataset root with posix separators; `../` where it lies outside.
+
+    On another drive of Windows there is no way from one to the other: the whole path is the id.
+    """
+    try:
+        return Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder stands there; False for names that no file system takes."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file stands there; False for links that lead nowhere and names that no file system takes."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def files_in(folder: Path, suffixes: frozenset[str]) -> list[Path]:
@@ -32,7 +54,7 @@ def files_in(folder: Path, suffixes: frozenset[str]) -> list[Path]:
         seen.add(real)
         folders.sort()
         found += [Path(here, name) for name in files if Path(name).suffix.lower() in suffixes]
-    return sorted(path for path in found if path.is_file())
+    return sorted(path for path in found if is_file(path))
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -67,14 +89,23 @@ class Folders:
         return sorted(self._names(folder)[0])
 
     def _folder(self, path: Path) -> Path | None:
-        if path == path.parent or path.is_dir():
-            return None
-        above = path.parent if path.parent.is_dir() else self._folder(path.parent)
-        if above is None:
-            return None
-        with os.scandir(above) as entries:
-            same = sorted(e.name for e in entries if e.name.casefold() == path.name.casefold() and e.is_dir())
-        return above / same[0] if len(same) == 1 else None
+        """The folder at `path` in another case; None when it stands there as written, or nowhere."""
+        here, below = path, list[str]()
+        while not is_folder(here):
+            if here == here.parent:
+                return None
+            below.append(here.name)
+            here = here.parent
+        for name in reversed(below):
+            try:
+                with os.scandir(here) as entries:
+                    same = [e.name for e in entries if e.name.casefold() == name.casefold() and e.is_dir()]
+            except OSError:
+                return None
+            if len(same) != 1:
+                return None
+            here = here / same[0]
+        return here if below else None
 
     def _names(self, folder: Path) -> tuple[frozenset[str], dict[str, str]]:
         known = self._listed.get(folder)
@@ -82,7 +113,8 @@ class Folders:
             try:
                 with os.scandir(folder) as entries:
                     names = sorted(entry.name for entry in entries if entry.is_file())
-            except OSError:
+            except (OSError, ValueError):
+                # Not there, or a name that cannot be: too long, or with a NUL in it.
                 names = []
             folded: dict[str, str] = {}
             for name in names:

@@ -53,10 +53,12 @@ def _free_name(record: ImageRecord, taken: set[str]) -> str:
 
 
 def _plain(stem: str) -> str:
-    """A stem that fits on one line of a list: no control characters, no spaces at its ends."""
-    return (
-        "".join("_" if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in stem).strip() or "image"
-    )
+    """A stem that fits on one line of a UTF-8 list: no control characters, no spaces at its ends.
+
+    Bytes that are not UTF-8 (Python shows them as surrogates, Cs) go too: XML and YAML cannot hold them.
+    """
+    marks = ("Cc", "Cs", "Zl", "Zp")
+    return "".join("_" if unicodedata.category(c) in marks else c for c in stem).strip() or "image"
 
 
 def _key(stem: str) -> str:

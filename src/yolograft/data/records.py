@@ -76,9 +76,11 @@ class Dataset:
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 over ids, sizes and boxes of a split: the ground truth a result belongs to."""
-        digest = hashlib.sha256("\0".join(self.names).encode())
+        # A file name need not be UTF-8: what is not passes through unchanged.
+        digest = hashlib.sha256("\0".join(self.names).encode("utf-8", "surrogatepass"))
         for record in self.split(split):
-            digest.update(f"{record.image_id}\0{record.height}x{record.width}".encode())
+            about = f"{record.image_id}\0{record.height}x{record.width}"
+            digest.update(about.encode("utf-8", "surrogatepass"))
             for array in (record.boxes, record.labels, record.crowd, record.area):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

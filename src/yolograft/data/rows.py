@@ -49,6 +49,8 @@ def measured_size(path: Path, *, image_id: str) -> tuple[tuple[int, int] | None,
         header = read_header(path)
     except OSError as error:
         return None, [finding("YG317", image_id, 0, f"the image cannot be opened: {error.strerror}")]
+    except ValueError:
+        return None, [finding("YG317", image_id, 0, "no file can have this name")]
     kind, size = header.kind or "image", header.size
     if not header.whole:
         return None, [finding("YG329", image_id, 0, f"the {kind} file ends too early")]

@@ -9,6 +9,7 @@ from yolograft.data.coco import coco_files, coco_root, read_coco
 from yolograft.data.findings import finding
 from yolograft.data.labelme import labelme_splits, read_labelme
 from yolograft.data.listed import read_listed, split_file
+from yolograft.data.paths import is_file, is_folder
 from yolograft.data.records import Dataset
 from yolograft.data.shapes import shapes
 from yolograft.data.visdrone import read_visdrone, visdrone_splits
@@ -33,20 +34,20 @@ def open_dataset(path: str | Path) -> Dataset:
         path: ``"shapes"``, a folder, a data.yaml, one COCO JSON file (one split), or a split of one's own.
 
     Raises:
-        DataError: YG301 when nothing is there or no known layout is found; YG309 when most boxes are on the
-            wrong scale; the readers' own codes.
+        DataError: YG301 when nothing is there or no known layout is found; YG305 when no split has an image
+            that can be used; YG309 when most boxes are on the wrong scale; the readers' own codes.
     """
     if str(path) == "shapes":
         return shapes()
     root = Path(path).expanduser().resolve()
     if (own := split_file(root)) is not None:
         return read_listed(own, opener=open_dataset)
-    if root.is_file():
-        return _on_scale(_open_file(root))
-    if not root.is_dir():
+    if is_file(root):
+        return _on_scale(_with_images(_open_file(root)))
+    if not is_folder(root):
         fix = "give a folder, a data.yaml, a COCO .json, or `shapes`"
         raise DataError("YG301", "no such dataset folder", where=str(path), fix=fix)
-    return _on_scale(_open_folder(root))
+    return _on_scale(_with_images(_open_folder(root)))
 
 
 def _open_folder(root: Path) -> Dataset:
@@ -74,10 +75,26 @@ def _open_folder(root: Path) -> Dataset:
     return dataset
 
 
+def _with_images(dataset: Dataset) -> Dataset:
+    """Refuse a dataset without a single image to use, and say what became of the first one met."""
+    if any(dataset.splits.values()):
+        return dataset
+    lost = [item for item in dataset.findings if item.action == "dropped"]
+    cause = f"no image that can be used in {', '.join(dataset.splits) or 'any split'}"
+    if lost:
+        cause += f"; {len(lost)} dropped, first {lost[0].file}: {lost[0].message} ({lost[0].code})"
+    raise DataError("YG305", cause, where=str(dataset.root), fix="put sound images where the dataset looks")
+
+
 def _on_scale(dataset: Dataset) -> Dataset:
     """Refuse a dataset most of whose rows are on the wrong scale: what is left of it would be noise."""
-    wrong = [item for item in dataset.findings if item.code == "YG338"]
-    rows = sum(record.rows for records in dataset.splits.values() for record in records)
+    # An image that several splits list counts once, as its findings do; messages name the image and box.
+    found = {(f.file, f.line) if f.line else f.message: f for f in dataset.findings if f.code == "YG338"}
+    wrong = list(found.values())
+    per_image: dict[str, int] = {}
+    for record in (record for records in dataset.splits.values() for record in records):
+        per_image[record.image_id] = max(record.rows, per_image.get(record.image_id, 0))
+    rows = sum(per_image.values())
     if wrong and 2 * len(wrong) >= rows:
         first = wrong[0]
         where = f"{dataset.root / first.file}:{first.line}" if first.line else str(dataset.root / first.file)

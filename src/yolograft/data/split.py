@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from yolograft.data.duplicates import duplicate_groups
 from yolograft.data.listed import SPLIT_FILE, split_document
 from yolograft.data.outside import new_folder, refuse_inside
+from yolograft.data.pooled import pooled
 from yolograft.data.records import Dataset, ImageRecord
 from yolograft.data.write_yolo import yaml_text
 from yolograft.errors import DataError
@@ -61,14 +62,15 @@ def plan_split(
 
     Raises:
         DataError: YG351 for fractions that leave no train or fewer groups than splits, YG352 for an
-            expression that is broken or matches no image.
+            expression that is broken or matches no image, YG308 for an image with other boxes in
+            another split.
     """
     fractions = {"train": 1.0 - val - test, "val": val, "test": test}
     if not (0 < val < 1 and 0 <= test < 1 and fractions["train"] > 1e-9):
         cause = f"val {val:g} and test {test:g} do not leave a train split"
         raise DataError("YG351", cause, fix="fractions such as --val .2 --test .1")
     fractions = {name: share for name, share in fractions.items() if share > 0}
-    pool = {record.image_id: record for records in dataset.splits.values() for record in records}
+    pool = pooled(dataset.splits, root=dataset.root)
     records = [pool[image_id] for image_id in sorted(pool)]
     keys, unmatched = _keys(records, group_by)
     twins = duplicate_groups(records) if duplicates else list(range(len(records)))
@@ -83,8 +85,8 @@ def plan_split(
         for position, name in enumerate(fractions)
     }
     splits = {name: tuple(sorted(members, key=lambda r: r.image_id)) for name, members in splits.items()}
-    similar = sum(np.bincount(twins, minlength=1)[twin] > 1 for twin in twins)
-    return SplitPlan(splits, len(groups), unmatched, int(similar))
+    alike = np.bincount(twins)[twins] > 1
+    return SplitPlan(splits, len(groups), unmatched, int(alike.sum()))
 
 
 def split_counts(dataset: Dataset, plan: SplitPlan) -> dict[str, dict[str, Any]]:
@@ -115,11 +117,14 @@ def write_split(dataset: Dataset, plan: SplitPlan, *, source: str, out: Path) ->
     with new_folder(place) as draft:
         for name, records in plan.splits.items():
             lines = "".join(f"{record.path}\n" for record in records)
-            (draft / f"{name}.txt").write_text(lines, encoding="utf-8")
+            # Other programs open what stands there: bytes of a name that are not UTF-8 stay what they are.
+            (draft / f"{name}.txt").write_text(lines, encoding="utf-8", errors="surrogateescape")
         if dataset.format == "yolo":
             entries = {name: str(place / f"{name}.txt") for name in plan.splits}
             (draft / "data.yaml").write_text(yaml_text(entries, dataset.names), encoding="utf-8")
-        (draft / SPLIT_FILE).write_text(split_document(source, plan.splits), encoding="utf-8")
+        # In JSON the same bytes are written as escapes, which every reader understands.
+        document = split_document(source, plan.splits)
+        (draft / SPLIT_FILE).write_text(document, encoding="utf-8", errors="backslashreplace")
     return place
 
 

@@ -9,11 +9,12 @@ Source of the layout: the VOC2012 development kit documentation.
 
 from __future__ import annotations
 
-from pathlib import Path, PureWindowsPath
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from yolograft.data.findings import finding
 from yolograft.data.names import tidy_names
-from yolograft.data.paths import IMAGE_SUFFIXES, files_in
+from yolograft.data.paths import IMAGE_SUFFIXES, files_in, image_id_of
 from yolograft.data.records import Dataset, Finding, ImageRecord
 from yolograft.data.rows import Row, annotated_size, measured_size, record_of
 from yolograft.data.text import read_lines
@@ -33,7 +34,7 @@ def is_voc(root: Path) -> bool:
         return False
     if (root / "ImageSets" / "Main").is_dir():
         return True
-    return any((root / folder).is_dir() for folder in _IMAGES) and any(annotations.glob("*.[xX][mM][lL]"))
+    return any((root / folder).is_dir() for folder in _IMAGES) and any(annotations.rglob("*.[xX][mM][lL]"))
 
 
 def read_voc(root: Path) -> Dataset:
@@ -44,36 +45,41 @@ def read_voc(root: Path) -> Dataset:
             file that cannot be used.
     """
     findings: list[Finding] = []
-    images = _Images(root)
-    parsed: dict[str, VocFile] = {}
+    images, annotations = _images(root), _ByStem(root / "Annotations", _XML)
+    parsed: dict[Path, VocFile] = {}
     names: dict[str, int] = {}
-    stems = _splits(root, findings)
-    for members, where in stems.values():
-        for stem in list(members):
-            xml = root / "Annotations" / f"{stem}.xml"
-            if not xml.is_file():
+    found: dict[str, dict[str, Path]] = {}
+    for split, (stems, where) in _splits(root, annotations, findings).items():
+        found[split] = {}
+        for stem in stems:
+            xml, _ = annotations.find(stem)
+            if xml is None:
                 findings.append(finding("YG326", where, 0, f"no Annotations/{stem}.xml for '{stem}'"))
-                members.remove(stem)
                 continue
-            if stem not in parsed:
-                parsed[stem] = parse_xml(xml, file=f"Annotations/{stem}.xml", found=findings)
-            for item in parsed[stem].objects:
+            found[split][stem] = xml
+            if xml not in parsed:
+                parsed[xml] = parse_xml(xml, file=image_id_of(xml, root), found=findings)
+            for item in parsed[xml].objects:
                 if item.name:
                     names.setdefault(item.name, len(names))
     splits: dict[str, tuple[ImageRecord, ...]] = {}
-    for split, (members, _) in stems.items():
-        records = [_record(root, stem, parsed[stem], images, names, findings) for stem in members]
+    for split, members in found.items():
+        seen: set[str] = set()
+        records = [
+            _record(root, stem, (xml, parsed[xml]), images, names, seen, findings)
+            for stem, xml in members.items()
+        ]
         splits[split] = tuple(record for record in records if record is not None)
     tidy = tidy_names(list(names), file="Annotations", found=findings)
     return Dataset(root, "voc", tidy, splits, tuple(dict.fromkeys(findings)))
 
 
-def _splits(root: Path, found: list[Finding]) -> dict[str, tuple[list[str], str]]:
+def _splits(root: Path, annotations: _ByStem, found: list[Finding]) -> dict[str, tuple[list[str], str]]:
     """Split -> (stems, where they are listed)."""
     main = root / "ImageSets" / "Main"
     if not main.is_dir():
         found.append(finding("YG324", "Annotations", 0, "no ImageSets; everything is read as train"))
-        return {"train": ([path.stem for path in files_in(root / "Annotations", _XML)], "Annotations")}
+        return {"train": (annotations.stems, "Annotations")}
     lists = {split: main / f"{split}.txt" for split in _SPLITS if (main / f"{split}.txt").is_file()}
     if "train" not in lists and (main / "trainval.txt").is_file():
         text = "no train.txt: trainval without the stems of val and test is read as train"
@@ -102,44 +108,64 @@ def _stems(path: Path, *, root: Path, found: list[Finding]) -> list[str]:
     return list(stems)
 
 
-class _Images:
-    """The image of a stem, in its own spelling first, then whatever its case."""
+class _ByStem:
+    """The files of a folder and those below it, by their name without suffix.
 
-    def __init__(self, root: Path) -> None:
-        folder = next((root / name for name in _IMAGES if (root / name).is_dir()), None)
-        if folder is None:
-            raise DataError("YG301", "no JPEGImages folder beside Annotations", where=str(root))
-        paths = files_in(folder, IMAGE_SUFFIXES)
-        self._exact = {path.stem: path for path in reversed(paths)}
-        self._folded = {path.stem.casefold(): path for path in reversed(paths)}
+    A file further down has two: `night/a`, which is its own, and `a` while no other file has it.
+    """
 
-    def find(self, stem: str, *, filename: str, found: list[Finding], file: str) -> Path | None:
-        # Names in <filename> come from another machine, folders and all.
-        stems = (stem, PureWindowsPath(filename).stem)
-        for wanted in stems:
-            if wanted in self._exact:
-                return self._exact[wanted]
-        for wanted in stems:
-            if path := self._folded.get(wanted.casefold()):
-                found.append(finding("YG336", file, 0, f"'{wanted}' is the image '{path.name}'"))
-                return path
-        return None
+    def __init__(self, folder: Path, suffixes: frozenset[str]) -> None:
+        paths = files_in(folder, suffixes)
+        inner = {path.relative_to(folder).with_suffix("").as_posix(): path for path in reversed(paths)}
+        self.stems = list(reversed(inner))
+        self._exact = _unambiguous((PurePosixPath(stem).name, path) for stem, path in inner.items()) | inner
+        self._folded = _unambiguous((stem.casefold(), path) for stem, path in self._exact.items())
+
+    def find(self, *stems: str) -> tuple[Path | None, str]:
+        """The file of the first stem that has one, as spelled, then whatever its case; and that stem."""
+        for known, spelled in ((self._exact, str), (self._folded, str.casefold)):
+            for stem in stems:
+                if path := known.get(spelled(stem)):
+                    return path, stem
+        return None, ""
+
+
+def _unambiguous(pairs: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    known: dict[str, Path | None] = {}
+    for key, path in pairs:
+        known[key] = path if known.get(key, path) == path else None
+    return {key: path for key, path in known.items() if path is not None}
+
+
+def _images(root: Path) -> _ByStem:
+    folder = next((root / name for name in _IMAGES if (root / name).is_dir()), None)
+    if folder is None:
+        raise DataError("YG301", "no JPEGImages folder beside Annotations", where=str(root))
+    return _ByStem(folder, IMAGE_SUFFIXES)
 
 
 def _record(
     root: Path,
     stem: str,
-    xml: VocFile,
-    images: _Images,
+    annotation: tuple[Path, VocFile],
+    images: _ByStem,
     names: dict[str, int],
+    seen: set[str],
     found: list[Finding],
 ) -> ImageRecord | None:
-    file = f"Annotations/{stem}.xml"
-    path = images.find(stem, filename=xml.filename, found=found, file=file)
+    file, xml = image_id_of(annotation[0], root), annotation[1]
+    # Names in <filename> come from another machine, folders and all.
+    path, spelled = images.find(stem, PurePosixPath(stem).name, PureWindowsPath(xml.filename).stem)
     if path is None:
         found.append(finding("YG317", file, 0, f"no image for '{stem}'"))
         return None
+    if PurePosixPath(spelled).name != path.stem:
+        found.append(finding("YG336", file, 0, f"'{spelled}' is the image '{path.name}'"))
     image_id = path.relative_to(root).as_posix()
+    if image_id in seen:
+        found.append(finding("YG322", file, 0, f"image '{image_id}' is annotated twice"))
+        return None
+    seen.add(image_id)
     size, trouble = measured_size(path, image_id=image_id)
     found.extend(trouble)
     if size is None:

@@ -26,7 +26,9 @@ def write_coco(folder: Path, splits: Mapping[str, Sequence[Placed]], *, names: S
     (folder / "annotations").mkdir()
     for split, images in splits.items():
         text = json.dumps(_document(images, names), ensure_ascii=False, allow_nan=False)
-        (folder / "annotations" / f"instances_{split}.json").write_text(text + "\n", encoding="utf-8")
+        path = folder / "annotations" / f"instances_{split}.json"
+        # Half a character, which JSON can hold and UTF-8 cannot, is written as the escape it came from.
+        path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _document(images: Sequence[Placed], names: Sequence[str]) -> dict[str, Any]:

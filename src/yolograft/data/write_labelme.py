@@ -26,7 +26,7 @@ def write_labelme(folder: Path, splits: Mapping[str, Sequence[Placed]], *, names
         for image in images:
             text = json.dumps(_document(image, names), ensure_ascii=False, indent=1, allow_nan=False)
             path = folder / split / f"{Path(image.name).stem}.json"
-            path.write_text(text + "\n", encoding="utf-8")
+            path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _document(image: Placed, names: Sequence[str]) -> dict[str, Any]:

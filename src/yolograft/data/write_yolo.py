@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from yolograft.data.placed import Placed
 from yolograft.data.records import ImageRecord
@@ -35,12 +36,18 @@ def write_yolo(folder: Path, splits: Mapping[str, Sequence[Placed]], *, names: S
 
 
 def yaml_text(entries: Mapping[str, str], names: Sequence[str]) -> str:
-    """The text of a data.yaml: where each split is, and the classes by number."""
+    """The text of a data.yaml: where each split is, and the classes by number.
+
+    Every text is quoted: readers of YAML 1.1, which most YOLO trainers use, take a bare `yes`, `no` or `on`
+    for a truth value and `12:30:40` for a number in base 60.
+    """
     writer = YAML(typ="rt", pure=True)
     # Folded lines would be read back alike; one entry a line is what people expect to see.
     writer.width, writer.allow_unicode = 10_000, True
     text = io.StringIO()
-    writer.dump({**entries, "nc": len(names), "names": dict(enumerate(names))}, text)
+    quoted = {split: DoubleQuotedScalarString(place) for split, place in entries.items()}
+    classes = {number: DoubleQuotedScalarString(name) for number, name in enumerate(names)}
+    writer.dump({**quoted, "nc": len(names), "names": classes}, text)
     return text.getvalue()
 
 

@@ -7,6 +7,8 @@ there is none at that place.
 
 from __future__ import annotations
 
+import os
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from yolograft.data.findings import finding
 from yolograft.data.names import tidy_names
-from yolograft.data.paths import IMAGE_SUFFIXES, Folders, image_id_of, images_in
+from yolograft.data.paths import IMAGE_SUFFIXES, Folders, image_id_of, images_in, is_file, is_folder
 from yolograft.data.records import Dataset, Finding, ImageRecord
 from yolograft.data.rows import Row, measured_size, record_of
-from yolograft.data.text import read_lines, read_text
+from yolograft.data.text import in_short, read_head, read_lines, read_text
 from yolograft.data.yolo_rows import ClassIds, read_row
 from yolograft.errors import DataError
 
@@ -30,9 +32,9 @@ def yolo_yaml(root: Path) -> Path | None:
     """The YAML file of a folder that declares class names and splits, or None."""
     preferred = [root / "data.yaml", root / "data.yml", root / "dataset.yaml"]
     for path in [*preferred, *sorted({*root.glob("*.yaml"), *root.glob("*.yml")} - {*preferred})]:
-        if not path.is_file():
+        if not is_file(path):
             continue
-        text = path.read_bytes()
+        text = read_head(path)
         if b"names" in text and (b"train" in text or b"val" in text):
             return path
     return None
@@ -40,10 +42,10 @@ def yolo_yaml(root: Path) -> Path | None:
 
 def names_file(root: Path) -> Path | None:
     """A file of class names, one a line: *.names, or classes.txt at the root or among the labels."""
-    if not ((root / "images").is_dir() and (root / "labels").is_dir()):
+    if not (is_folder(root / "images") and is_folder(root / "labels")):
         return None
     candidates = [*sorted(root.glob("*.names")), root / "classes.txt", root / "labels" / "classes.txt"]
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if is_file(path)), None)
 
 
 def read_yolo_yaml(path: Path) -> Dataset:
@@ -56,10 +58,7 @@ def read_yolo_yaml(path: Path) -> Dataset:
     findings: list[Finding] = []
     config = _load(path, findings)
     names = tidy_names(_names(config, path), file=path.name, found=findings)
-    base = path.parent
-    if isinstance(config.get("path"), str):
-        declared = (path.parent / config["path"]).resolve()
-        base = declared if declared.is_dir() else path.parent
+    base = _base(config.get("path"), path.parent)
     if "download" in config:
         findings.append(finding("YG320", path.name, 0, "`download:` is not followed"))
     reader = _Reader(base, names, findings)
@@ -68,9 +67,11 @@ def read_yolo_yaml(path: Path) -> Dataset:
         value = config.get(split)
         if not value:
             continue
+        if not all(map(_scalar, value if isinstance(value, list) else [value])):
+            raise DataError("YG308", f"`{split}:` must be a path or a list of paths", where=str(path))
         images = _images(value, reader, beside=path.parent)
         if images is None:
-            findings.append(finding("YG325", path.name, 0, f"{split}: '{value}' does not exist"))
+            findings.append(finding("YG325", path.name, 0, f"{split}: '{_shown(value)}' does not exist"))
             continue
         splits[split] = reader.records(images)
     if not splits:
@@ -100,9 +101,9 @@ def read_yolo_folder(root: Path, names_path: Path) -> Dataset:
     splits: dict[str, tuple[ImageRecord, ...]] = {}
     for split in _SPLITS:
         folder, listed = root / "images" / split, root / f"{split}.txt"
-        if folder.is_dir():
+        if is_folder(folder):
             splits[split] = reader.records(images_in(folder))
-        elif listed.is_file():
+        elif is_file(listed):
             splits[split] = reader.records(_listed(listed, reader))
     if not splits and (images := images_in(root / "images")):
         findings.append(finding("YG324", "images", 0, "no splits; all images are read as train"))
@@ -115,13 +116,18 @@ def read_yolo_folder(root: Path, names_path: Path) -> Dataset:
 
 def label_path(image: Path) -> Path:
     """Where the labels of an image lie; `Images` has its `Labels`."""
-    parts = list(image.with_suffix(".txt").parts)
+    parts = list(_beside(image).parts)
     for position in range(len(parts) - 2, -1, -1):
         if parts[position].lower() == "images":
             written = {"Images": "Labels", "IMAGES": "LABELS"}
             parts[position] = written.get(parts[position], "labels")
             break
     return Path(*parts)
+
+
+def _beside(image: Path) -> Path:
+    # A list may hold the line `/`, a path without a name.
+    return image.with_suffix(".txt") if image.name else image
 
 
 def _load(path: Path, found: list[Finding]) -> dict[str, Any]:
@@ -132,6 +138,9 @@ def _load(path: Path, found: list[Finding]) -> dict[str, Any]:
         raise DataError("YG308", f"not YAML: {error.problem}", where=f"{path}:{line}") from None
     except YAMLError as error:
         raise DataError("YG308", f"not YAML: {error}", where=str(path)) from None
+    except (ValueError, RecursionError):
+        # A date or a number that cannot be, or brackets without end.
+        raise DataError("YG308", "YAML that holds no usable values", where=str(path)) from None
     if not isinstance(config, dict) or "names" not in config:
         raise DataError("YG308", "no `names:` in the YAML", where=str(path), fix="list the class names")
     if config.get("kpt_shape"):
@@ -144,15 +153,39 @@ def _load(path: Path, found: list[Finding]) -> dict[str, Any]:
 def _names(config: dict[str, Any], path: Path) -> tuple[str, ...]:
     declared = config["names"]
     if isinstance(declared, dict):
-        if sorted(declared) != list(range(len(declared))):
+        if any(type(key) is not int for key in declared) or {*declared} != {*range(len(declared))}:
             raise DataError("YG308", "`names:` must number the classes 0, 1, 2, ...", where=str(path))
         declared = [declared[index] for index in range(len(declared))]
     if not isinstance(declared, list) or not declared:
         raise DataError("YG308", "`names:` must be a list or a mapping from 0", where=str(path))
+    for number, name in enumerate(declared):
+        if not _scalar(name):
+            # Lists that name each other grow without bound once they are written out as text.
+            raise DataError("YG308", f"`names:` {number} is not a name but a {_kind(name)}", where=str(path))
     count = config.get("nc", len(declared))
     if count != len(declared):
-        raise DataError("YG308", f"nc: {count} but {len(declared)} names", where=str(path))
+        raise DataError("YG308", f"nc: {_shown(count)} but {len(declared)} names", where=str(path))
     return tuple(str(name) for name in declared)
+
+
+def _base(declared: Any, beside: Path) -> Path:
+    """The folder that `path:` names, or the one of the YAML."""
+    if not isinstance(declared, str) or "\0" in declared:
+        return beside
+    folder = Path(os.path.realpath(beside / declared))
+    return folder if is_folder(folder) else beside
+
+
+def _scalar(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float | date)
+
+
+def _kind(value: Any) -> str:
+    return "mapping" if isinstance(value, dict) else type(value).__name__
+
+
+def _shown(value: Any) -> str:
+    return str(value) if _scalar(value) else in_short(value)
 
 
 class _Reader:
@@ -188,7 +221,7 @@ class _Reader:
         if path.name != listed.name:
             self.found.append(finding("YG336", image_id, 0, f"listed as '{listed.name}'"))
         expected = label_path(path)
-        labels = self.folders.find(expected) or self.folders.find(path.with_suffix(".txt"))
+        labels = self.folders.find(expected) or self.folders.find(_beside(path))
         self._labels.add(labels or expected)
         self._pairs.setdefault(expected.parent, path.parent)
         size, trouble = measured_size(path, image_id=image_id)
@@ -243,11 +276,11 @@ def _images(value: Any, reader: _Reader, *, beside: Path) -> list[Path] | None:
         while bare.startswith("../"):
             bare = bare[3:]
         places = [reader.root / entry, beside / entry, beside / bare]
-        place = next((p for p in places if p.is_dir() or (p.is_file() and p.suffix.lower() == ".txt")), None)
+        place = next((p for p in places if is_folder(p) or (is_file(p) and p.suffix.lower() == ".txt")), None)
         if place is None:
             missing += 1
         else:
-            images.extend(images_in(place) if place.is_dir() else _listed(place, reader))
+            images.extend(images_in(place) if is_folder(place) else _listed(place, reader))
     return None if missing == len(entries) else images
 
 

@@ -66,10 +66,11 @@ class ClassIds:
             self._first.setdefault(row.label, (file, row.line))
 
     def check(self, names: tuple[str, ...], *, root: Path, found: list[Finding]) -> None:
-        """Refuse ids 1 .. K of K classes, point out ids 1 .. K-1 that leave class 0 without a box.
+        """Refuse ids 1 .. K of K classes, each used and 0 never; point out what may be the same fault.
 
         Ids that count from 1 cost the boxes of the last class and give every other box the wrong name, and
-        nothing about the training looks wrong.
+        nothing about the training looks wrong. A stray id K proves nothing where other classes have no box
+        either, and neither does a class 0 without boxes where all the others have some.
 
         Raises:
             DataError: YG309.
@@ -77,12 +78,15 @@ class ClassIds:
         count = len(names)
         if 0 in self._first or not names:
             return
+        others = all(label in self._first for label in range(1, count))
         if count in self._first:
             file, line = self._first[count]
-            cause = f"class id {count}, ids here are 0 to {count - 1}, and 0 is never used: ids count from 1"
-            fix = "subtract 1 from every class id, or name the missing class"
-            raise DataError("YG309", cause, where=f"{root / file}:{line}", fix=fix)
-        if count > 1 and all(label in self._first for label in range(1, count)):
+            cause = f"class id {count}, ids here are 0 to {count - 1}, and 0 is never used"
+            if others:
+                fix = "subtract 1 from every class id, or name the missing class"
+                raise DataError("YG309", f"{cause}: ids count from 1", where=f"{root / file}:{line}", fix=fix)
+            found.append(finding("YG348", file, line, f"{cause}: do the ids count from 1?"))
+        elif count > 1 and others:
             file, line = self._first[1]
             message = f"class 0 ('{names[0]}') has no box, every other class has: do the ids count from 1?"
             found.append(finding("YG348", file, line, message))

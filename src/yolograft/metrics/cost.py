@@ -141,6 +141,17 @@ def training_memory_mb(detector: Measurable, imgsz: ImageSize, *, batch: int) ->
     for parameter in twin.parameters():
         parameter.requires_grad_(True)  # an EMA copy has them frozen
     own = {p.untyped_storage().data_ptr() for p in twin.parameters()}
+    kept = saved_bytes(lambda: twin(_zeros(detector, imgsz).repeat(2, 1, 1, 1)), own)
+    weights = 20 * sum(p.numel() for p in detector.parameters())
+    return (weights + batch * kept / 2) / 2**20
+
+
+def saved_bytes(forward: Callable[[], object], own: set[int]) -> int:
+    """Bytes of the distinct storages autograd saves in a forward pass.
+
+    Args:
+        own: data pointers of storages that are there anyway, such as those of parameters.
+    """
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -149,11 +160,10 @@ def training_memory_mb(detector: Measurable, imgsz: ImageSize, *, batch: int) ->
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        raw = twin(_zeros(detector, imgsz).repeat(2, 1, 1, 1))
-    del raw
-    weights = 20 * sum(p.numel() for p in detector.parameters())
-    return (weights + batch * sum(kept.values()) / 2) / 2**20
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = forward()
+    del result
+    return sum(kept.values())
 
 
 def peak_memory_mb(device: torch.device | None = None) -> float | None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from yolograft.metrics.cost import count_parameters
+from yolograft.metrics.cost import count_parameters, saved_bytes
 
 #: The maps yolov8n hands its head for a 640 x 640 image: level -> (C, H, W).
 MAPS_AT_640: Mapping[str, tuple[int, int, int]] = MappingProxyType(
@@ -58,18 +58,7 @@ def module_costs(build: Callable[[int], nn.Module]) -> dict[str, ModuleCost]:
 
 
 def _kept_bytes(module: nn.Module, x: Tensor) -> int:
-    """Bytes of the distinct storages autograd saves, those of the input, parameters and buffers apart."""
+    """Bytes saved for the backward pass, those of the input, parameters and buffers apart."""
     own = {t.untyped_storage().data_ptr() for t in (x, *module.parameters(), *module.buffers())}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        # A grafted map comes out of a layer that trains, so a gradient with respect to it is wanted.
-        y = module(x.requires_grad_())
-    del y
-    return sum(kept.values())
+    # A grafted map comes out of a layer that trains, so a gradient with respect to it is wanted.
+    return saved_bytes(lambda: module(x.requires_grad_()), own)

@@ -1,21 +1,19 @@
 """From a spec to a `Detector`: instantiate every layer, and check promise against fact.
 
-Every layer states its output channels and stride; a twin of the network on the meta device (shapes only,
-no memory, no arithmetic) is run at two sizes and must keep every promise before a weight exists.
+A twin of the network on the meta device (shapes only, no memory, no arithmetic) is run at two sizes and must
+keep every promise before a weight exists.
 """
 
 from __future__ import annotations
 
 import inspect
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from yolograft import rng
 from yolograft.errors import ModuleError, YolograftError
@@ -23,36 +21,17 @@ from yolograft.graph.levels import STOCK, check_levels, keep_levels
 from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, ModuleRef
 from yolograft.graph.zoofile import read_model_file
 from yolograft.models.catalog import FAMILIES, Entry, find, split_model_name
-from yolograft.models.codebook import Codebook
+from yolograft.models.codebook import Codebook, classes_of
 from yolograft.models.detector import Detector
+from yolograft.models.facts import LayerFacts, advice, facts_of
 from yolograft.models.identity import IdentityStart
 from yolograft.models.layout import give_contiguous_maps
+from yolograft.models.probe import PROBE_SIZES, is_foreign, verify, with_trial
 from yolograft.models.timm_bridge import timm_attention
-from yolograft.models.trial import CONTIGUOUS, try_two_images
 from yolograft.models.usercode import adapt
-from yolograft.types import RawPredictions
 
-# Two shapes no layer can confuse: neither square, and of different ratio. Multiples of the widest stride.
-PROBE_SIZES = ((64, 96), (160, 128))
 # Keyword arguments that the graph fills in; no option of the user's.
 BUILT_IN = ("num_classes", "strides", "inner", "inside")
-
-
-@dataclass(frozen=True, slots=True)
-class LayerFacts:
-    """What a layer turned out to be. out_channels and stride are of its output; params count all weights.
-
-    contiguous: the user's class in it gets contiguous copies of its maps.
-    """
-
-    name: str
-    module: str
-    inputs: tuple[str, ...]
-    out_channels: int
-    stride: int
-    params: int
-    note: str = ""
-    contiguous: bool = False
 
 
 def model_spec(model: str, *, num_classes: int = 80, levels: Sequence[str] = STOCK) -> ModelSpec:
@@ -249,7 +228,7 @@ def build(spec: ModelSpec, *, seed: int = 0, code: Codebook | None = None) -> De
     modules, _ = _assemble(spec, code or {}, seed=seed)
     for fact in facts:
         if fact.contiguous:
-            give_contiguous_maps(modules[fact.name], _classes(code or {}))
+            give_contiguous_maps(modules[fact.name], classes_of(code or {}))
     return Detector(spec, modules, FAMILIES[spec.family], facts)
 
 
@@ -262,130 +241,18 @@ def _assemble(
     outputs: list[dict[str, Any]] = [{IMAGE: torch.zeros(1, 3, *size)} for size in PROBE_SIZES]
     for layer in spec.layers:
         # A stranger's class may compute with values, which the meta device has none of.
-        real = seed is not None or _is_foreign(layer)
+        real = seed is not None or is_foreign(layer)
         with _own_draws(seed or 0, layer.name), torch.device("cpu" if real else "meta"):
             module, note = _construct(layer, spec, facts, code, seed or 0)
-            note = "; ".join(filter(None, (note, *_advice(layer, module))))
-            facts[layer.name] = _facts(layer, module, facts, note)
+            note = "; ".join(filter(None, (note, *advice(layer, module))))
+            facts[layer.name] = facts_of(layer, module, facts, note)
             modules[layer.name] = module
             if seed is None:
-                _verify(layer, module, facts[layer.name], outputs, many=_takes_list(layer, spec))
-                if _is_foreign(layer) and not _takes_list(layer, spec):
-                    facts[layer.name] = _with_trial(layer, module, facts[layer.name], outputs[0], code)
+                verify(layer, module, facts[layer.name], outputs, many=_takes_list(layer, spec))
+                if is_foreign(layer) and not _takes_list(layer, spec):
+                    facts[layer.name] = with_trial(layer, module, facts[layer.name], outputs[0], code)
     return modules, tuple(facts.values())
-
-
-def _classes(code: Codebook) -> tuple[type[nn.Module], ...]:
-    return tuple(user.cls for user in code.values())
-
-
-def _with_trial(
-    layer: LayerSpec, module: nn.Module, fact: LayerFacts, known: Mapping[str, Tensor], code: Codebook
-) -> LayerFacts:
-    """The facts with what two images in the layout of a run showed."""
-    x = torch.rand(2, *known[layer.inputs[0]].shape[1:], device="cpu")
-    name = ", ".join(_foreign_names(layer))
-    try:
-        with torch.device("cpu"):
-            contiguous = try_two_images(module, x, name=name, place=layer.name, classes=_classes(code))
-    except YolograftError:
-        raise
-    except Exception as error:
-        raise _failure(layer, [x], error) from error
-    note = "; ".join(filter(None, (fact.note, CONTIGUOUS if contiguous else "")))
-    return replace(fact, note=note, contiguous=contiguous)
-
-
-def _advice(layer: LayerSpec, module: nn.Module) -> tuple[str, ...]:
-    """What modules in here say against how they are used: their attribute ``advice``, (code, cause, fix)."""
-    said = (getattr(part, "advice", None) for part in module.modules())
-    lines = [
-        YolograftError(item[0], item[1], where=layer.name, fix=item[2]).line()
-        for item in said
-        if isinstance(item, tuple) and len(item) == 3 and all(isinstance(part, str) for part in item)
-    ]
-    return tuple(dict.fromkeys(lines))
-
-
-def _is_foreign(layer: LayerSpec) -> bool:
-    return bool(_foreign_names(layer))
-
-
-def _foreign_names(layer: LayerSpec) -> list[str]:
-    """Names of the user's own classes in a layer."""
-    refs = (layer.ref, *(ref for _, ref in layer.inside))
-    return [ref.module.rpartition("::")[2] for ref in refs if "::" in ref.module]
 
 
 def _takes_list(layer: LayerSpec, spec: ModelSpec) -> bool:
     return len(layer.inputs) > 1 or layer is spec.head
-
-
-def _facts(layer: LayerSpec, module: nn.Module, facts: Mapping[str, LayerFacts], note: str) -> LayerFacts:
-    first = layer.inputs[0]
-    in_channels, in_stride = (3, 1) if first == IMAGE else (facts[first].out_channels, facts[first].stride)
-    promised = getattr(module, "out_channels", in_channels)
-    promised = promised if isinstance(promised, int) else in_channels
-    step = getattr(module, "stride", 1)
-    step = step if isinstance(step, int | float) else 1
-    if promised < 1 or not math.isfinite(step) or in_stride * step < 1:
-        raise ModuleError(
-            "YG207",
-            f"{layer.module} at '{layer.name}' promises {promised} channels and stride {step} on a map of "
-            f"stride {in_stride}",
-            fix="set out_channels and stride to what forward returns",
-        )
-    return LayerFacts(
-        name=layer.name,
-        module=layer.ref.text() if "+" in layer.name else layer.module,
-        inputs=layer.inputs,
-        out_channels=int(promised),
-        stride=int(in_stride * step),
-        params=sum(p.numel() for p in module.parameters()),
-        note=note,
-    )
-
-
-def _verify(
-    layer: LayerSpec, module: nn.Module, facts: LayerFacts, outputs: list[dict[str, Any]], *, many: bool
-) -> None:
-    module.eval()
-    for size, known in zip(PROBE_SIZES, outputs, strict=True):
-        maps = [known[name] for name in layer.inputs]
-        result = _run_probe(layer, module, maps, many=many)
-        if isinstance(result, Tensor):
-            expected = (1, facts.out_channels, size[0] // facts.stride, size[1] // facts.stride)
-            if tuple(result.shape) != expected:
-                raise ModuleError(
-                    "YG207",
-                    f"{layer.module} at '{layer.name}' promises {[*expected]}, returns {[*result.shape]}",
-                    fix="set out_channels and stride to what forward returns",
-                )
-            result = result.to("meta")
-        elif "::" in layer.module or not isinstance(result, RawPredictions):
-            raise ModuleError(
-                "YG208",
-                f"{layer.module} at '{layer.name}' returns {type(result).__name__}, not a tensor",
-                fix="end forward with `return x`",
-            )
-        known[layer.name] = result
-
-
-def _run_probe(layer: LayerSpec, module: nn.Module, maps: list[Tensor], *, many: bool) -> Any:
-    """One forward pass; whatever it raises becomes one line."""
-    if _is_foreign(layer):
-        maps = [torch.full(m.shape, 0.5, device="cpu") for m in maps]
-    try:
-        with torch.no_grad(), torch.device(maps[0].device):
-            return module(maps if many else maps[0])
-    except YolograftError:
-        raise
-    except Exception as error:
-        raise _failure(layer, maps, error) from error
-
-
-def _failure(layer: LayerSpec, maps: Sequence[Tensor], error: Exception) -> ModuleError:
-    shapes = ", ".join(str(list(m.shape)) for m in maps)
-    return ModuleError(
-        "YG208", f"{layer.module} at '{layer.name}' fails on {shapes}: {type(error).__name__}: {error}"
-    )

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from yolograft.errors import CheckpointError, ModuleError, YolograftError
 from yolograft.graph.expr import GraftSpec
@@ -43,6 +44,11 @@ def from_grafts(grafts: Iterable[GraftSpec]) -> dict[str, UserClass]:
                 path, _, name = term.ref.module.rpartition("::")
                 book[term.ref.module] = load_user_class(path, name)
     return book
+
+
+def classes_of(code: Codebook) -> tuple[type[nn.Module], ...]:
+    """The user's own classes."""
+    return tuple(user.cls for user in code.values())
 
 
 def _sha256(file: str | Path) -> str:

@@ -12,8 +12,8 @@ from yolograft.graph.spec import IMAGE, ModelSpec
 from yolograft.types import RawPredictions
 
 if TYPE_CHECKING:
-    from yolograft.models.build import LayerFacts
     from yolograft.models.catalog import Family
+    from yolograft.models.facts import LayerFacts
 
 
 def key_of(layer_name: str) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from yolograft.errors import ModuleError
-from yolograft.models.layout import give_contiguous_maps
+from yolograft.models.layout import give_contiguous_maps, to_channels_last
 
 CONTIGUOUS = "gets a contiguous copy of its map: it cannot read channels_last"
 # Rounding differs between batch sizes; mixing images changes values by far more.
@@ -32,7 +32,7 @@ def try_two_images(
     """Run a layer in eval mode on two images, in channels_last.
 
     Args:
-        module: the layer, on the CPU; put into eval mode.
+        module: the layer, on the CPU; put into eval mode and into the layout of a run.
         x: [2, C, H, W], two different images.
         name, place: module and layer, for the message.
         classes: the user's own classes in it.
@@ -44,6 +44,7 @@ def try_two_images(
         ModuleError: an image's output depends on the other image (YG242).
     """
     module.eval()
+    to_channels_last(module, x.device)
     tiled = x.contiguous(memory_format=torch.channels_last)
     contiguous = not _runs(module, tiled)
     if contiguous:

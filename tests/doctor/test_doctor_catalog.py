@@ -1,0 +1,30 @@
+"""Every attention module of the catalog passes the examination that strangers' modules get."""
+
+from __future__ import annotations
+
+import pytest
+
+from yolograft.doctor import check_module
+from yolograft.doctor.examine import CHECKS, SLOW
+from yolograft.models.catalog import ENTRIES
+
+QUICK = [name for name in CHECKS if name not in SLOW]
+OURS = [entry.name for entry in ENTRIES if entry.kind == "attention"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_quick_checks_pass(name: str) -> None:
+    report = check_module(name, checks=QUICK)
+    assert {row.status for row in report.rows} == {"pass"}, report.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OURS)
+def test_compiled_and_exported_it_computes_the_same(name: str) -> None:
+    report = check_module(name, checks=SLOW)
+    assert {row.status for row in report.rows} == {"pass"}, report.text()
+
+
+def test_a_timm_layer_is_examined_by_its_key() -> None:
+    report = check_module("timm:eca", checks=QUICK)
+    assert report.passed, report.text()
