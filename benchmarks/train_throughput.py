@@ -163,7 +163,6 @@ def in_a_process(kind: str, options: argparse.Namespace, peer_data: Path) -> dic
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All rounds, the kinds in turn."""
     from yolograft.data.convert import convert
-
     from yolograft.data.source import open_dataset
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from yolograft.cli.app import run as run_command
+from yolograft.cli.results_table import result_lines
 from yolograft.data.eval_stream import EvalStream
 from yolograft.data.source import open_dataset
 from yolograft.engine.arm import Arm
@@ -59,6 +60,21 @@ def test_compare_prints_tables_and_the_sentence(command: Any, trained: Path) -> 
     for words in ("AP50", "params (M)", "baseline", "coord_att-neck.p3", "not enough seeds", "report:"):
         assert words in answer.out
     assert (trained / "report.html").stat().st_size > 10_000
+
+
+def test_the_table_says_what_was_measured_and_over_how_many_runs(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = json.loads((trained / "results.json").read_text(encoding="utf-8"))
+    result_lines(results)
+    assert "yolov8n on " in capsys.readouterr().out
+    results |= {"levels": ["p2", "p3"], "from_weights": True}
+    results["budget"]["seeds"] = [0, 1, 2]
+    results["arms"][1]["runs"].append({"seed": 1, "status": "diverged", "reason": "loss nan"})
+    results["arms"][0]["runs"].append(results["arms"][0]["runs"][0])
+    result_lines(results)
+    said = capsys.readouterr().out
+    assert "yolov8n (levels p2, p3; from trained weights) on " in said and "mean of 1–2 seed(s)" in said
 
 
 def test_eval_gives_the_numbers_of_the_run(command: Any, trained: Path) -> None:

@@ -28,7 +28,8 @@ FOUND: list[tuple[type[nn.Module], str, str, str, str, set[str]]] = [
     (plants.Frozen, "gradient", "warn", "frozen", "all 2 parameter tensors are frozen", set()),
     (plants.StraightThrough, "derivative", "warn", "substitute", "conv.weight, conv.bias", set()),
     (planted_defects.Views, "channels_last", "warn", "contiguous_copy", "planted_defects.py:", set()),
-    (plants.ViewsItsOwn, "channels_last", "fail", "layout_fails", "view", set()),
+    (plants.ViewsItsOwn, "channels_last", "warn", "contiguous_copy", "planted_effects.py:", set()),
+    (plants.ViewsWhenTraining, "channels_last", "fail", "layout_fails", "view", set()),
 ]
 
 

@@ -156,6 +156,15 @@ def test_values_come_back_as_they_were(tmp_path: Path) -> None:
     assert read["list"] == [1, 2] and read["3"] is None
 
 
+def test_text_of_undecodable_bytes_comes_back_as_it_was(tmp_path: Path) -> None:
+    # A file name from a Chinese Windows archive, as Python holds it.
+    data = {"image": b"\xd1\xb5\xc1\xb7.jpg".decode("utf-8", "surrogateescape"), "\udcff": "真 \\udcd1 \\"}
+    checkpoint.write_json(tmp_path / "a.json", data)
+    assert checkpoint.read_json(tmp_path / "a.json") == data
+    checkpoint.write_checkpoint(tmp_path / "c", OLD[0], data)
+    assert {key: checkpoint.read_checkpoint(tmp_path / "c")[1][key] for key in data} == data
+
+
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     for step in (2, 10, 100, 9):
         checkpoint.write_checkpoint(checkpoint.step_folder(tmp_path, step), *OLD)

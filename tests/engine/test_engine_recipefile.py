@@ -65,6 +65,12 @@ def test_shipped_recipes_differ() -> None:
         (b"epochs: 3\n# \xff\xfe\n", "YG195", 2, "UTF-8"),
         ("lr: !!python/object/apply:os.getcwd []\n", "YG192", 1, "lr"),
         ("epochs: 3\n? [a]\n: 1\n", "YG192", 2, "no recipe key"),
+        ("a: &a [1, 1]\nb: &b [*a, *a]\n", "YG195", 1, "anchor or alias: a"),
+        ("epochs: 3\nbatch: &x [*x]\n", "YG195", 2, "anchor or alias: x"),
+        ("lr: 1\nepochs: " + "9" * 5000 + "\n", "YG195", 2, "5000 characters"),
+        ("epochs: 0x" + "f" * 5000 + "\n", "YG195", 1, "5002 characters"),
+        ("lr: 1\na: " + "[" * 20_000, "YG195", 2, "4 levels of nesting"),
+        ("\n".join(" " * i + "a:" for i in range(300)), "YG195", 5, "4 levels of nesting"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(
@@ -74,6 +80,12 @@ def test_a_mistake_is_one_line_with_its_place(
         read_recipe_file(written(text, tmp_path))
     said = caught.value.line()
     assert said.startswith(f"{code} mine.yaml:{line}: ") and words in said and len(said) <= MAX_LINE
+
+
+@pytest.mark.parametrize("text", ["lr: 2024-13-45\n", 'epochs: !!int "x"\n', 'lr: !!float "x"\n'])
+def test_a_value_yaml_itself_cannot_read_is_one_line(text: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"^YG195 mine\.yaml: a value that cannot be read: "):
+        read_recipe_file(written(text, tmp_path))
 
 
 def test_a_recipe_that_is_not_there_is_answered_with_the_nearest() -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import statistics
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from report_inputs import synthetic
+from report_inputs import sample, synthetic
 from report_page import value_of
 
 from yolograft.errors import StudyError
 from yolograft.graph.ablate import ablate
 from yolograft.study import latex, markdown
 from yolograft.study.paper_tables import paper_tables, write_tables
-from yolograft.study.wording import LANGUAGES
+from yolograft.study.report import render_report, write_report
+from yolograft.study.wording import LANGUAGES, Wording
 
 NASTY = r"a_b 50% & $x^2$ {c} #1 ~ \d | e*f `g` <h> 细胞"
 
@@ -167,3 +170,78 @@ def test_chinese_headings_and_an_unknown_language():
     assert pair[0].heads[-1].text == "结论" and "ctex" in latex.document(pair, lang="zh").splitlines()[0]
     with pytest.raises(StudyError, match="YG620"):
         paper_tables(synthetic(), lang="fr")
+
+
+def test_a_graft_beside_an_ablation_is_named() -> None:
+    results = synthetic()
+    for arm, label in zip(results["arms"], ("baseline", "a", "extra"), strict=True):
+        arm["label"] = label
+    results["ablation"] = ablate("se@neck.p3; nam@neck.p4").to_json()
+    accuracy, cost = parsed_markdown(markdown.document(paper_tables(results)))
+    for shown in (accuracy, cost):
+        assert shown[0][:3] == ["Arm", "a", "b"]
+        assert [row[:3] for row in shown[1:]] == [["baseline", "", ""], ["a", "√", ""], ["extra", "", ""]]
+
+
+def test_the_caption_counts_what_ended_and_the_note_says_what_did_not() -> None:
+    results = synthetic(seeds=3)
+    assert "3 finished seed(s)" in paper_tables(results)[0].caption
+    results["arms"][1]["runs"][0] = {"seed": 0, "status": "diverged", "reason": "loss nan"}
+    results["arms"][2]["runs"][1:] = [{"seed": seed, "status": "missing"} for seed in (1, 2)]
+    results["status"] = "partial"
+    accuracy = paper_tables(results)[0]
+    assert "1–3 finished seed(s)" in accuracy.caption
+    assert "coord_att: 1 of 3 runs diverged." in accuracy.note and "double_att:" not in accuracy.note
+    assert "6 of 9 runs are finished" in accuracy.note
+    chinese = paper_tables(results, lang="zh")[0]
+    assert "1–3 个已完成种子" in chinese.caption and "3 次训练中有 1 次发散" in chinese.note
+    assert "已完成 6 次" in chinese.note
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", "helps, smaller than your margin"), ("zh", "有效，但小于设定阈值")]
+)
+def test_an_effect_below_the_margin_says_so_in_its_cell(lang: str, said: str) -> None:
+    results = synthetic()
+    results["margin"] = 0.5
+    results["arms"][1]["comparison"] |= {"delta": 0.3, "low": 0.1, "high": 0.5, "verdict": "helps"}
+    results["arms"][2]["comparison"] |= {"delta": 0.5, "low": 0.1, "high": 0.9, "verdict": "helps"}
+    cells = [row[-1].text for row in paper_tables(results, lang=lang)[0].rows]
+    assert cells[1] == said and cells[2] == Wording(lang).verdict("helps")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_chinese_name_asks_for_ctex_in_any_language(lang: str) -> None:
+    results = synthetic()
+    results["data"]["name"] = '"训练" 数据'
+    source = latex.document(paper_tables(results, lang=lang), lang=lang)
+    head = source.splitlines()[0]
+    assert r"\usepackage{ctex}" in head and "XeLaTeX" in head and "fontenc" not in head
+    assert r"\char34{}训练\char34{}" in source and "textquotedbl" not in source
+    plain = latex.document(paper_tables(synthetic()), lang="en").splitlines()[0]
+    assert "ctex" not in plain and "fontenc" in plain
+
+
+def test_levels_and_trained_weights_are_part_of_what_was_measured() -> None:
+    results = synthetic() | {"levels": ["p3", "p4", "p5"], "from_weights": False}
+    assert paper_tables(results)[0].caption.startswith("yolov8n on bccd")
+    results |= {"levels": ["p2", "p3"], "from_weights": True}
+    for made in paper_tables(results):
+        assert made.caption.startswith("yolov8n (levels p2, p3; from trained weights) on bccd")
+    assert paper_tables(results, lang="zh")[1].caption.startswith(
+        "yolov8n（检测层 p2、p3；从已训练的权重开始）"
+    )
+    assert "yolov8n (levels p2, p3; from trained weights)" in render_report(results)
+
+
+def test_a_name_of_undecodable_bytes_is_written(tmp_path: Path) -> None:
+    results = synthetic()
+    results["name"] = results["data"]["name"] = "\udcd1\udcb5"
+    shown = [replace(sample(), image_id="images/\udcd1.jpg", names=("\udcd1", "b", "c"))]
+    for lang in LANGUAGES:
+        page = write_report(results, tmp_path / "report.html", samples=shown, lang=lang)
+        assert r"images/\udcd1.jpg" in page.read_text(encoding="utf-8")
+    tex = next(path for path in write_tables(results, tmp_path) if path.name == "ablation.en.tex")
+    text = tex.read_text(encoding="utf-8")
+    parsed_latex(text)
+    assert r"\textbackslash{}udcd1\textbackslash{}udcb5" in text

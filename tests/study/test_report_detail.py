@@ -232,6 +232,42 @@ def test_the_largest_win_and_loss_are_chosen_beside_the_even_ones():
     assert disagreements([base], without=()) == disagreements([], without=()) == {}
 
 
+def test_win_and_loss_on_one_image_leave_the_next_loss():
+    base = found("baseline", [1, 1, 1, 1], [0, 5, 0, 0], baseline=True)
+    arms = [base, found("a", [1, 1, 1, 1], [0, 0, 0, 0]), found("b", [1, 1, 1, 1], [0, 9, 0, 2])]
+    assert disagreements(arms, without=(0,)) == {1: Disagreement("a", 5), 3: Disagreement("b", -2)}
+    # Where every arm is better everywhere, there is no loss to show; and the other way round no win.
+    all_better = [found("baseline", [1, 1], [3, 2], baseline=True), found("a", [1, 1], [0, 0])]
+    assert disagreements(all_better, without=()) == {0: Disagreement("a", 3)}
+    all_worse = [found("baseline", [1, 1], [0, 0], baseline=True), found("a", [1, 1], [3, 2])]
+    assert disagreements(all_worse, without=()) == {0: Disagreement("a", -3)}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_an_effect_below_the_margin_is_qualified_on_its_card(lang):
+    results = synthetic(epochs=2)
+    results["margin"] = 0.5
+    results["arms"][1]["comparison"] |= {"delta": 0.3, "low": 0.1, "high": 0.5, "verdict": "helps"}
+    page = checked(render_report(results, lang=lang)).text
+    words = Wording(lang)
+    cells = {"en": "helps, smaller than your margin", "zh": "有效，但小于设定阈值"}
+    assert cells[lang] in page and words.verdict("smaller than your margin") in page
+    html = render_report(results, lang=lang)
+    assert f'<p class="qualifier">{words.verdict("smaller than your margin")}</p>' in html
+    # At the margin itself it is no longer smaller.
+    results["arms"][1]["comparison"]["delta"] = -0.5
+    assert cells[lang] not in render_report(results, lang=lang)
+
+
+def test_the_confusion_caption_counts_the_seeds_behind_it():
+    results = full(seeds=3)
+    for arm in results["arms"]:
+        arm |= detail(arm["runs"])
+    del results["arms"][1]["runs"][2]
+    results["arms"][1] |= detail(results["arms"][1]["runs"])
+    assert "over 2–3 finished seed(s) per arm" in checked(render_report(results)).text
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_samples_say_their_confidence_and_why_they_were_chosen(lang):
     chosen = replace(sample(), thresholds={"baseline": 0.319}, chosen=Disagreement("coord_att", -3))

@@ -20,7 +20,7 @@ DEMO = {"epochs": 15, "imgsz": (128, 128), "batch": 8, "eval_points": 3}
 
 
 def compare_(
-    model: str = "yolov8n",
+    model: str | None = None,
     /,
     *,
     graft: Annotated[
@@ -28,9 +28,9 @@ def compare_(
     ] = None,
     ablate: str | None = None,
     ablate_cumulative: str | None = None,
-    seeds: int = 3,
-    first_seed: int = 0,
-    margin: float = 0.5,
+    seeds: int | None = None,
+    first_seed: int | None = None,
+    margin: float | None = None,
     training: Training | None = None,
     machine: Machine | None = None,
     output: Output | None = None,
@@ -42,26 +42,26 @@ def compare_(
     Parameters
     ----------
     model
-        Model name, e.g. yolov8n.
+        Model name; yolov8n when left out.
     ablate
         Grafts in all combinations: "A; B; C", each an expression.
     ablate_cumulative
         The staircase instead: A, then A and B, then all three.
     seeds
-        Runs per arm; a verdict takes at least 3.
+        Runs per arm, 3 when left out; a verdict takes at least 3.
     first_seed
-        The first of the consecutive seeds.
+        The first of the consecutive seeds; 0 when left out.
     margin
-        Smallest difference that matters, in AP points.
+        Smallest difference that matters, in AP points; 0.5 when left out.
     """
     from yolograft.cli import launch
     from yolograft.graph.expr import parse_graft
 
     training, machine, output = training or Training(), machine or Machine(), output or Output()
     if training.resume is not None:
-        own = (graft, ablate, ablate_cumulative, seeds, first_seed, margin)
-        asked = own != (None, None, None, 3, 0, 0.5)
+        asked = (model, graft, ablate, ablate_cumulative, seeds, first_seed, margin) != (None,) * 7
         return launch.resume(training, asked=asked, machine=machine, output=output)
+    first = first_seed or 0
     # A graft onto trained weights starts as the identity unless the expression says otherwise.
     start_as = "identity" if training.weights else "paper"
     taken = _ablation(ablate, ablate_cumulative, start_as)
@@ -69,12 +69,12 @@ def compare_(
     plan = launch.plan_of(
         training,
         machine,
-        demo=DEMO if training.data == "shapes" else {},
+        demo=DEMO if training.data in (None, "shapes") else {},
         kind="compare",
-        model=model,
+        model=model or launch.MODEL,
         grafts=(*(parse_graft(text, init=start_as) for text in texts), *(taken.arms if taken else ())),
-        seeds=tuple(range(first_seed, first_seed + seeds)),
-        margin=margin,
+        seeds=tuple(range(first, first + (3 if seeds is None else seeds))),
+        margin=0.5 if margin is None else margin,
         ablation=taken.to_json() if taken else None,
     )
     return launch.start(plan, training, machine=machine, output=output)

@@ -27,6 +27,9 @@ from yolograft.study.pick import model_folder
 from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
 from yolograft.study.run import Execution, run_study
 
+# The model a study is about where none is named.
+MODEL = "yolov8n"
+
 
 def command_line() -> str:
     """What was typed, quoted so that it can be pasted into any shell."""
@@ -59,11 +62,11 @@ def plan_of(training: Training, machine: Machine, *, demo: Mapping[str, Any], **
         raise SpecError("YG193", "--batch auto and --set batch=", fix="leave one of them out")
     file = read_recipe_file(training.recipe) if training.recipe else None
     return Plan(
-        data=training.data,
+        data=training.data or "shapes",
         recipe=recipe_of(training, file=file, **demo),
         recipe_file=file.facts() if file else None,
         auto_batch=training.batch == "auto",
-        levels=check_levels([level.strip() for level in training.levels.split(",")]),
+        levels=check_levels([level.strip() for level in (training.levels or "p3,p4,p5").split(",")]),
         device=device_of(machine),
         command=command_line(),
         weights=weights_of(training),
@@ -79,7 +82,7 @@ def weights_of(training: Training) -> str:
 def start(plan: Plan, training: Training, *, machine: Machine, output: Output) -> int:
     """Write the manifest of a new study and run it."""
     code = from_grafts(plan.grafts)
-    run = create_study(plan, base=training.runs, name=training.name or plan.kind, code=code)
+    run = create_study(plan, base=training.runs or Path("runs"), name=training.name or plan.kind, code=code)
     return _go(run, code, plan.device, machine, output)
 
 

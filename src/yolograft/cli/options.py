@@ -71,7 +71,7 @@ class Training:
     Parameters
     ----------
     data
-        Dataset folder, its data.yaml or JSON, or "shapes" (built in).
+        Dataset folder, its data.yaml or JSON, or "shapes" (built in), which is the default.
     epochs
         Training epochs.
     imgsz
@@ -88,7 +88,7 @@ class Training:
     box_loss
         IoU term of the box loss.
     levels
-        Levels the head predicts on, of p2,p3,p4,p5.
+        Levels the head predicts on, of p2,p3,p4,p5; p3,p4,p5 when left out.
     weights
         Run or model folder to start from.
     resume
@@ -96,12 +96,12 @@ class Training:
     code
         File with a class of your own that the resumed run refers to.
     runs
-        Where run folders are made.
+        Where run folders are made; the folder runs when left out.
     name
         Start of the run folder's name.
     """
 
-    data: str = "shapes"
+    data: str | None = None
     epochs: int | None = None
     imgsz: str | None = None
     batch: int | Literal["auto"] | None = None
@@ -109,11 +109,11 @@ class Training:
     set: Texts = field(default_factory=list)
     amp: Literal["auto", "bf16", "fp16", "off"] | None = None
     box_loss: Literal["ciou", "giou", "diou", "siou", "wiou"] | None = None
-    levels: str = "p3,p4,p5"
+    levels: str | None = None
     weights: Path | None = None
     resume: Path | None = None
     code: Texts = field(default_factory=list)
-    runs: Path = Path("runs")
+    runs: Path | None = None
     name: str | None = None
 
 

@@ -21,12 +21,16 @@ METRICS = (
 
 def result_lines(results: Mapping[str, Any]) -> None:
     """Print the tables and one verdict sentence per graft."""
+    from yolograft.study.subject import detector_line, seeds_behind
+    from yolograft.study.wording import Wording
+
     arms = results["arms"]
-    seeds = len(results["budget"]["seeds"])
-    data = results["data"]
+    seeds = seeds_behind([sum(run["status"] == "done" for run in arm["runs"]) for arm in arms])
+    data, model = results["data"], detector_line(results, Wording())
+    held = data["eval"]
     say(
-        f"\n{results['model']} on {data['name']} ({data['train']['images']} training images), "
-        f"mean of {seeds} seed(s) on '{data['eval']['split']}' ({data['eval']['images']} images), in points"
+        f"\n{model} on {data['name']} ({data['train']['images']} training images), "
+        f"mean of {seeds} seed(s) on '{held['split']}' ({held['images']} images), in points"
     )
     plain_table(
         ("arm", *(head for head, _ in METRICS), "sd(AP)", "difference"),

@@ -10,11 +10,11 @@ from yolograft.cli.options import Machine, Output, Training
 
 
 def train_(
-    model: str = "yolov8n",
+    model: str | None = None,
     /,
     *,
     graft: Annotated[str | None, Parameter(help="Graft expression, e.g. coord_att@neck.p3.")] = None,
-    seed: int = 0,
+    seed: int | None = None,
     training: Training | None = None,
     machine: Machine | None = None,
     output: Output | None = None,
@@ -24,16 +24,17 @@ def train_(
     Parameters
     ----------
     model
-        Model name, e.g. yolov8n.
+        Model name; yolov8n when left out.
     seed
-        Seed of weights, order and augmentation.
+        Seed of weights, order and augmentation; 0 when left out.
     """
     from yolograft.cli import launch
     from yolograft.graph.expr import parse_graft
 
     training, machine, output = training or Training(), machine or Machine(), output or Output()
     if training.resume is not None:
-        return launch.resume(training, asked=graft is not None or seed != 0, machine=machine, output=output)
+        asked = (model, graft, seed) != (None, None, None)
+        return launch.resume(training, asked=asked, machine=machine, output=output)
     # A graft onto trained weights starts as the identity unless the expression says otherwise.
     start_as = "identity" if training.weights else "paper"
     plan = launch.plan_of(
@@ -41,9 +42,9 @@ def train_(
         machine,
         demo={},
         kind="train",
-        model=model,
+        model=model or launch.MODEL,
         grafts=(parse_graft(graft, init=start_as),) if graft else (),
-        seeds=(seed,),
+        seeds=(seed or 0,),
         baseline=graft is None,
     )
     return launch.start(plan, training, machine=machine, output=output)

@@ -23,11 +23,15 @@ FORMAT = 1
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON atomically: temporary file, flush, rename."""
+    """Write JSON atomically: temporary file, flush, rename.
+
+    Text that is no Unicode, such as a file name of undecodable bytes, comes back from `read_json` as it was.
+    """
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        # What backslashreplace writes for a lone surrogate is its escape in JSON.
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -29,8 +29,8 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: int = Field(100, ge=1)
-    batch: int = Field(16, ge=1)
+    epochs: int = Field(100, ge=1, le=100_000)
+    batch: int = Field(16, ge=1, le=65_536)
     imgsz: tuple[int, int] = (640, 640)
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: PositiveFloat | Literal["auto"] = "auto"

@@ -18,6 +18,9 @@ from yolograft.data.augment import AugmentConfig
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import SpecError
 
+# A recipe nests to three levels: keys, those under augment, a pair of numbers.
+MOST_NESTED, LONGEST_VALUE = 4, 200
+
 
 @dataclass(frozen=True)
 class RecipeFile:
@@ -67,8 +70,10 @@ def _load(data: bytes, name: str) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
+        text = data.decode("utf-8-sig")
+        _refuse_bombs(text, name)
         # The round-trip loader makes plain scalars and containers only, and keeps line numbers.
-        document = YAML(typ="rt").load(data.decode("utf-8-sig"))
+        document = YAML(typ="rt").load(text)
     except UnicodeDecodeError as error:
         line = 1 + data[: error.start].count(b"\n")
         raise SpecError("YG195", "not UTF-8", where=f"{name}:{line}", fix="save it as UTF-8") from None
@@ -77,12 +82,40 @@ def _load(data: bytes, name: str) -> Any:
         line = mark.line + 1 if mark else 1
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise SpecError("YG195", f"not YAML: {what}", where=f"{name}:{line}") from error
+    except (ValueError, RecursionError) as error:
+        raise SpecError("YG195", f"a value that cannot be read: {error}", where=name) from error
     if document is None:
         return CommentedMap()
     if not isinstance(document, CommentedMap):
         cause = f"a {type(document).__name__.removeprefix('Commented').lower()}, not keys with values"
         raise SpecError("YG195", cause, where=f"{name}:1", fix="write lines such as lr: 0.001")
     return document
+
+
+def _refuse_bombs(text: str, name: str) -> None:
+    """Stop at what a recipe never holds and a reader could choke on, before anything is built from it.
+
+    Aliases multiply: six short lines can stand for a million values.
+
+    Raises:
+        SpecError: an anchor or alias, deep nesting, or a value of great length (YG195).
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent, ScalarEvent
+
+    depth = 0
+    for event in YAML(typ="rt").parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        cause = ""
+        if isinstance(event, NodeEvent) and event.anchor:
+            cause = f"an anchor or alias: {event.anchor}"
+        elif depth > MOST_NESTED:
+            cause = f"more than {MOST_NESTED} levels of nesting"
+        elif isinstance(event, ScalarEvent) and len(event.value) > LONGEST_VALUE:
+            cause = f"a value of {len(event.value)} characters"
+        if cause:
+            where = f"{name}:{event.start_mark.line + 1}"
+            raise SpecError("YG195", cause, where=where, fix="write plain keys and values")
 
 
 def _plain(value: Any) -> Any:

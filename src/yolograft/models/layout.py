@@ -30,7 +30,8 @@ def give_contiguous_maps(module: nn.Module, classes: tuple[type[nn.Module], ...]
         if isinstance(part, classes) and not _gets_contiguous(part):
             part.register_forward_pre_hook(_contiguous)
             for tensor in _tensors(part):
-                tensor.data = tensor.data.contiguous()
+                # A clone: the strides of a 1x1 kernel pass for either layout, and convolutions look at them.
+                tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:

@@ -35,6 +35,14 @@ def rows(value: object) -> list[Any]:
 
 
 def words_of(value: object) -> str:
-    """`value` as one line of text; None and floats that are not finite are empty."""
+    """`value` as one line of text; None and floats that are not finite are empty.
+
+    What cannot be written as UTF-8, such as a name of undecodable bytes, is escaped.
+    """
     unknown = value is None or (isinstance(value, float) and not math.isfinite(value))
-    return "" if unknown else " ".join(str(value).split())
+    return "" if unknown else " ".join(writable(str(value)).split())
+
+
+def writable(text: str) -> str:
+    """`text` with lone surrogates, which no file can hold, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from yolograft.study.paper import Cell, Head, PaperTable
 
+FIRST_CJK = "\u2e80"  # the first of the CJK blocks
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -20,7 +21,8 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    # \textquotedbl is in some encodings only.
+    '"': r"\char34{}",
     # Signs that not every font of every engine has.
     "−": r"$-$",
     "+": r"$+$",
@@ -41,12 +43,13 @@ def escaped(text: str) -> str:
 def document(tables: Sequence[PaperTable], *, lang: str) -> str:
     """The tables as ``table*`` floats (both columns of a page) to ``\\input`` into a paper.
 
-    Packages: booktabs, amssymb for the check mark, T1 fonts; in Chinese a class of ctex.
+    Packages: booktabs, amssymb for the check mark, T1 fonts; ctex where Chinese is in it, whatever `lang`:
+    the name of a dataset or class is enough to stop pdfLaTeX.
     """
-    needs = r"\usepackage{booktabs,amssymb}" + (
-        r" \usepackage{ctex}" if lang == "zh" else r" \usepackage[T1]{fontenc}"
-    )
-    return f"% needs {needs}\n" + "\n".join(_table(table) for table in tables)
+    body = "\n".join(_table(table) for table in tables)
+    chinese = lang == "zh" or any(c >= FIRST_CJK for c in body)
+    fonts = r"\usepackage{ctex}, compile with XeLaTeX" if chinese else r"\usepackage[T1]{fontenc}"
+    return rf"% needs \usepackage{{booktabs,amssymb}} {fonts}" + f"\n{body}"
 
 
 def _table(table: PaperTable) -> str:

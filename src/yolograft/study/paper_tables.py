@@ -16,6 +16,7 @@ from yolograft.study.holes import rows, table, words_of
 from yolograft.study.notation import decimal, interval, percent, signed
 from yolograft.study.paper import Cell, Head, PaperTable
 from yolograft.study.reading import Arm, read_arms
+from yolograft.study.subject import detector_line, failures, partial_notice, seeds_behind
 from yolograft.study.tables import image_size, timed_on
 from yolograft.study.wording import LANGUAGES, Wording
 
@@ -54,18 +55,21 @@ def write_tables(results: Mapping[str, Any], folder: Path) -> list[Path]:
 def paper_tables(results: Mapping[str, Any], *, lang: str = "en") -> tuple[PaperTable, PaperTable]:
     """Accuracy and cost of every arm; where the study is an ablation, one column a part tells what is in it.
 
+    An ablation beside which other grafts were tried names every arm too: their rows have no part to mark.
+
     Raises:
         StudyError: YG620, a language that the report does not speak.
     """
     words, arms = Wording(lang), read_arms(results)
     names, members, parts = _naming(results)
-    lead = tuple(Head(part, numeric=False) for part in parts) or (Head(words("arm"), numeric=False),)
-    starts = [
-        tuple(Cell(mark=i in members.get(arm.label, ())) for i in range(len(parts)))
-        if parts
-        else (Cell(names.get(arm.label, arm.label)),)
-        for arm in arms
-    ]
+    named = not parts or any(not arm.baseline and arm.label not in members for arm in arms)
+    lead = (Head(words("arm"), numeric=False),) if named else ()
+    lead += tuple(Head(part, numeric=False) for part in parts)
+    starts = []
+    for arm in arms:
+        name = (Cell(names.get(arm.label, arm.label)),) if named else ()
+        marks = tuple(Cell(mark=i in members.get(arm.label, ())) for i in range(len(parts)))
+        starts.append((*name, *marks))
     return (_accuracy(results, arms, (lead, starts), words), _cost(results, arms, (lead, starts), words))
 
 
@@ -89,16 +93,19 @@ def _accuracy(results: Mapping[str, Any], arms: Sequence[Arm], lead: _Lead, word
     for i, arm in enumerate(arms):
         cells = [_with_sd(arm, key, columns[c][i]) for c, (key, _, _) in enumerate(ACCURACY)]
         body.append((*lead[1][i], *cells, *_difference(arm, words)))
-    data, budget = table(results.get("data")), table(results.get("budget"))
+    data = table(results.get("data"))
     level = next((a.difference.level for a in arms if a.difference and a.difference.level), None)
     scope = words.verdict(words_of(results.get("scope")) or "this evaluation split")
     caption = words(
         "paper_accuracy",
-        **_what(results),
+        **_what(results, words),
         images=words_of(table(data.get("eval")).get("images")) or "?",
-        seeds=len(rows(budget.get("seeds"))),
+        seeds=seeds_behind([len(arm.done) for arm in arms]),
     )
-    note = _legend(results) + words("paper_note", level=percent(level), scope=scope)
+    said = [_legend(results) + words("paper_note", level=percent(level), scope=scope)]
+    said += [*failures(arms, words), partial_notice(results, arms, words)]
+    # Chinese sentences follow each other without a space.
+    note = ("" if words.lang == "zh" else " ").join(sentence for sentence in said if sentence)
     return PaperTable("accuracy", caption, note, tuple(heads), tuple(body))
 
 
@@ -113,7 +120,7 @@ def _cost(results: Mapping[str, Any], arms: Sequence[Arm], lead: _Lead, words: W
     heads = [*lead[0], *(Head(title) for title, _ in columns)]
     body = [(*lead[1][i], *(cells[i] for _, cells in columns)) for i in range(len(arms))]
     size = image_size(results) or "?"
-    caption = words("paper_cost", **_what(results), imgsz=size)
+    caption = words("paper_cost", **_what(results, words), imgsz=size)
     note = words("paper_cost_note", device=timed_on(results, words))
     return PaperTable("cost", caption, note, tuple(heads), tuple(body))
 
@@ -125,9 +132,9 @@ def _legend(results: Mapping[str, Any]) -> str:
     return f"{'; '.join(known)}. " if known else ""
 
 
-def _what(results: Mapping[str, Any]) -> dict[str, str]:
+def _what(results: Mapping[str, Any], words: Wording) -> dict[str, str]:
     data = table(results.get("data"))
-    return {"model": words_of(results.get("model")) or "?", "data": words_of(data.get("name")) or "?"}
+    return {"model": detector_line(results, words) or "?", "data": words_of(data.get("name")) or "?"}
 
 
 def _scaled(arm: Arm, key: str, unit: float) -> float | None:
@@ -160,4 +167,4 @@ def _difference(arm: Arm, words: Wording) -> tuple[Cell, Cell]:
     if found is None:
         return Cell("–"), Cell(words("no_verdict"))
     shown = f"{signed(found.delta)} {interval(found.low, found.high)}".strip()
-    return Cell(shown), Cell(words.verdict(found.verdict) or words("no_verdict"))
+    return Cell(shown), Cell(words.verdict(found.qualified) or words("no_verdict"))

@@ -17,8 +17,8 @@ from yolograft.data.source import open_dataset
 from yolograft.engine.arm import Arm
 from yolograft.engine.batchsize import choose_batch
 from yolograft.engine.checkpoint import read_json, write_json
-from yolograft.engine.device import environment, resolve_precision
-from yolograft.engine.modelfolder import tensors_sha256
+from yolograft.engine.device import environment, open_fabric, resolve_precision
+from yolograft.engine.modelfolder import read_model, tensors_sha256
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.runfolder import new_run_folder
 from yolograft.errors import CheckpointError, DataError, StudyError
@@ -26,8 +26,9 @@ from yolograft.graph.expr import GraftSpec, folder_name
 from yolograft.graph.graft import graft
 from yolograft.graph.levels import STOCK
 from yolograft.graph.spec import ModelSpec
-from yolograft.models.build import inspect_spec, model_spec
+from yolograft.models.build import build, inspect_spec, model_spec
 from yolograft.models.codebook import Codebook, references
+from yolograft.models.weights import kept_weights
 from yolograft.study.stats import minimum_detectable
 from yolograft.study.warnings import data_warnings
 
@@ -72,15 +73,17 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         YolograftError: data, model, graft or folder is wrong; nothing has been trained then.
     """
     _check_numbers(plan)
+    precision = resolve_precision(plan.recipe, plan.device)
+    open_fabric(plan.device, precision)
     dataset = open_dataset(plan.data)
     train, held_out = dataset.split("train"), eval_split(dataset)
     _check_splits(dataset, train, held_out)
     specs = _specs(plan, num_classes=len(dataset.names))
     arms = [_arm(label, expression, spec, code) for label, (expression, spec) in specs.items()]
-    precision = resolve_precision(plan.recipe, plan.device)
+    each = [Arm(label, spec, code_of(spec, code)) for label, (_, spec) in specs.items()]
+    _check_weights(plan, each)
     recipe, choice = plan.recipe, ""
     if plan.auto_batch:
-        each = [Arm(label, spec, code_of(spec, code)) for label, (_, spec) in specs.items()]
         found = choose_batch(each, recipe, device=plan.device, precision=precision, images=len(train))
         recipe, choice = recipe.model_copy(update={"batch": found.batch}), found.why
     manifest = {
@@ -157,6 +160,19 @@ def _check_numbers(plan: Plan) -> None:
         raise StudyError("YG601", f"the margin must be positive AP points, got {plan.margin}")
 
 
+def _check_weights(plan: Plan, arms: Sequence[Arm]) -> None:
+    """See that every arm can start from the weights.
+
+    Raises:
+        CheckpointError: they do not fit (YG420), or are damaged (YG402) or no model (YG405).
+    """
+    if not plan.weights:
+        return
+    stored = read_model(Path(plan.weights))
+    for arm in arms:
+        kept_weights(build(arm.spec, code=arm.code), stored.tensors, num_classes=stored.spec.num_classes)
+
+
 def _check_splits(dataset: Dataset, train: Sequence[ImageRecord], held_out: str) -> None:
     where = str(dataset.root)
     for name, records in (("train", train), (held_out, dataset.split(held_out))):
@@ -176,12 +192,28 @@ def read_manifest(run: Path) -> dict[str, Any]:
     """The manifest of a run folder.
 
     Raises:
-        CheckpointError: there is none, or a newer version wrote it (YG401, YG403).
+        CheckpointError: there is none (YG401), or a newer version or another hand wrote it (YG403).
     """
+    where = str(run / MANIFEST)
     manifest = read_json(run / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise CheckpointError("YG403", "this manifest is of another version", where=str(run / MANIFEST))
+        raise CheckpointError("YG403", "this manifest is of another version", where=where)
+    wrong = _unsafe(manifest)
+    if wrong:
+        raise CheckpointError("YG403", f"no manifest of ours: {wrong}", where=where, fix="start a new study")
     return manifest
+
+
+def _unsafe(manifest: Mapping[str, Any]) -> str:
+    """What in a manifest could lead out of its run folder: labels and seeds are names of folders there."""
+    arms, seeds = manifest.get("arms", []), manifest.get("seeds", [])
+    if not (isinstance(arms, list) and isinstance(seeds, list)):
+        return "arms and seeds are lists"
+    for arm in arms:
+        label = arm.get("label") if isinstance(arm, dict) else None
+        if not isinstance(label, str) or folder_name(label) != label:
+            return f"arm label {label!r}"
+    return next((f"seed {seed!r}" for seed in seeds if type(seed) is not int), "")
 
 
 def eval_split(dataset: Dataset) -> str:

@@ -15,6 +15,7 @@ from yolograft.study.evidence import Evidence, evidence_of
 from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.svg import ARM_COLOURS, BASELINE
 
+EFFECTS = ("helps", "hurts")
 METRICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l", "p", "r", "f1")
 
 
@@ -59,7 +60,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Arm minus baseline in AP points, its interval, and what the judge says about it."""
+    """Arm minus baseline in AP points, its interval, and what the judge says about it.
+
+    margin: smallest difference that matters, AP points.
+    """
 
     delta: float | None
     low: float | None
@@ -70,6 +74,16 @@ class Difference:
     sentence: str
     known: str
     evidence: Evidence | None = None
+    margin: float | None = None
+
+    @property
+    def qualified(self) -> str:
+        """The verdict with what it must not stand without: `helps, smaller than your margin`."""
+        known = self.delta is not None and self.margin is not None
+        small = known and abs(self.delta or 0.0) < (self.margin or 0.0)
+        return (
+            f"{self.verdict}, smaller than your margin" if small and self.verdict in EFFECTS else self.verdict
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +120,7 @@ def read_arms(results: Mapping[str, Any]) -> tuple[Arm, ...]:
         baseline = bool(raw.get("baseline"))
         colour = BASELINE if baseline else ARM_COLOURS[grafts % len(ARM_COLOURS)]
         grafts += not baseline
-        arms.append(_arm(raw, baseline=baseline, colour=colour))
+        arms.append(_arm(raw, baseline=baseline, colour=colour, margin=number(results.get("margin"))))
     return tuple(arms)
 
 
@@ -137,7 +151,7 @@ def _numbers(raw: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, float]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _arm(raw: Mapping[str, Any], *, baseline: bool, colour: str) -> Arm:
+def _arm(raw: Mapping[str, Any], *, baseline: bool, colour: str, margin: float | None) -> Arm:
     runs = tuple(_run(table(run)) for run in rows(raw.get("runs")))
     mean, sd = _numbers(table(raw.get("mean")), METRICS), _numbers(table(raw.get("sd")), METRICS)
     for key in METRICS:
@@ -169,7 +183,7 @@ def _arm(raw: Mapping[str, Any], *, baseline: bool, colour: str) -> Arm:
         runs=runs,
         mean=mean,
         sd=sd,
-        difference=_difference(raw.get("comparison")),
+        difference=_difference(raw.get("comparison"), margin),
         cost=_numbers(cost, tuple(cost)),
         layers=tuple(layer for layer in layers if layer.name),
         bands=read_bands(raw),
@@ -213,7 +227,7 @@ def _layer(raw: Mapping[str, Any]) -> Layer:
     )
 
 
-def _difference(value: object) -> Difference | None:
+def _difference(value: object, margin: float | None) -> Difference | None:
     raw = table(value)
     if not raw:
         return None
@@ -227,4 +241,5 @@ def _difference(value: object) -> Difference | None:
         sentence=words_of(raw.get("sentence")),
         known=words_of(raw.get("known")),
         evidence=evidence_of(table(raw.get("evidence"))),
+        margin=margin,
     )

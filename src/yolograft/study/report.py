@@ -28,6 +28,7 @@ from yolograft.study.sections import (
     sample_section,
     warning_list,
 )
+from yolograft.study.subject import detector_line, partial_notice
 from yolograft.study.svg import esc
 from yolograft.study.verdict import judge
 from yolograft.study.wording import Wording, split_verdict
@@ -107,7 +108,7 @@ def _subtitle(results: Mapping[str, Any], words: Wording) -> str:
     data, budget = table(results.get("data")), table(results.get("budget"))
     train, held = table(data.get("train")), table(data.get("eval"))
     seeds = len(rows(budget.get("seeds")))
-    parts = [words_of(results.get("model")), words_of(data.get("name"))]
+    parts = [detector_line(results, words), words_of(data.get("name"))]
     if whole(train.get("images")) is not None:
         parts.append(words("train_images", images=whole(train.get("images"))))
     if whole(held.get("images")) is not None:
@@ -122,12 +123,8 @@ def _subtitle(results: Mapping[str, Any], words: Wording) -> str:
 
 
 def _notice(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
-    if words_of(results.get("status")) != "partial":
-        return ""
-    seeds = len(rows(table(results.get("budget")).get("seeds")))
-    planned = sum(max(seeds, len(arm.runs)) for arm in arms)
-    done = sum(len(arm.done) for arm in arms)
-    return f'<p class="notice">{esc(words("partial", done=done, planned=planned))}</p>'
+    text = partial_notice(results, arms, words)
+    return f'<p class="notice">{esc(text)}</p>' if text else ""
 
 
 def _answer(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
@@ -142,7 +139,7 @@ def _answer(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> 
 
 def _card(arm: Arm, words: Wording) -> str:
     found = arm.difference
-    verdict = found.verdict if found else ""
+    verdict = found.qualified if found else ""
     sign = next((mark for word, mark in SIGNS.items() if verdict.startswith(word)), "○")
     # The word is large, what qualifies it (a condition, a number of seeds) stands under it.
     word, qualifier = split_verdict(verdict)

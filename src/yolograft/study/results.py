@@ -42,6 +42,8 @@ def collect(run: Path) -> dict[str, Any]:
         "created": manifest["created"],
         "status": "partial" if waiting else "complete",
         "model": manifest["model"],
+        "levels": manifest.get("levels"),
+        "from_weights": bool(manifest.get("weights")),
         "family": manifest["family"],
         "data": {k: v for k, v in manifest["data"].items() if k != "path"},
         "budget": {

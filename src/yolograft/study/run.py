@@ -34,6 +34,7 @@ from yolograft.study.samples import gallery
 from yolograft.study.scores import score_run
 from yolograft.study.start import check_weights, with_weights
 
+CHECKPOINTS = "checkpoints"
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
 
 
@@ -137,7 +138,11 @@ def _as_planned(manifest: Mapping[str, Any], execution: Execution, progress: Pro
 
 def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
     recipe, dataset, measure = bench.recipe, bench.dataset, bench.measure
-    missing = [arm for arm in arms if not (arm_folder(bench.run, arm.label, seed) / SCORES).exists()]
+    places = {arm.label: arm_folder(bench.run, arm.label, seed) for arm in arms}
+    missing = [arm for arm in arms if not (places[arm.label] / SCORES).exists()]
+    for place in places.values():
+        if (place / SCORES).exists():
+            _drop_checkpoints(place)
     if not missing:
         return
     stream = TrainStream(
@@ -160,7 +165,7 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
 
     if stream.store.note:
         bench.progress.note(stream.store.note)
-    folders = [arm_folder(bench.run, arm.label, seed) for arm in missing]
+    folders = [places[arm.label] for arm in missing]
     bench.progress.note(f"seed {seed}: {', '.join(arm.label for arm in missing)}")
     recorders = open_recorders(bench.execution.loggers, bench.run)
     try:
@@ -169,7 +174,7 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
             stream,
             recipe,
             seed=seed,
-            folders=[folder / "checkpoints" for folder in folders],
+            folders=[folder / CHECKPOINTS for folder in folders],
             settings=bench.execution.settings,
             progress=bench.progress,
             curve=curve,
@@ -183,7 +188,10 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
 
 
 def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
-    """Store the model and its tables; the training checkpoints are no longer needed then."""
+    """Store the model, its tables and its cost, then the scores: these say that the run is finished.
+
+    The training checkpoints are no longer needed then.
+    """
     recipe, measure, state = bench.recipe, bench.measure, trained.state()
     scores = {key: state[key] for key in ("seed", "steps", "status", "reason", "seconds", "history")}
     here = environment(bench.execution.settings.device, bench.manifest["environment"]["precision"])
@@ -206,8 +214,13 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
         fingerprint = bench.manifest["data"]["eval"]["fingerprint"]
         table = evaluate(trained.shadow, measure, fingerprint=fingerprint)
         scores |= score_run(folder, measure.records, table, bench.dataset.names)
+        cost = folder.parent / COST
+        if not cost.exists():
+            write_json(cost, measure_cost(trained.shadow, recipe))
     write_json(folder / SCORES, scores)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    cost = folder.parent / COST
-    if trained.status == DONE and not cost.exists():
-        write_json(cost, measure_cost(trained.shadow, recipe))
+    _drop_checkpoints(folder)
+
+
+def _drop_checkpoints(folder: Path) -> None:
+    """Remove the training checkpoints of a finished run; a run killed between two lines leaves some."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)

@@ -72,9 +72,10 @@ def disagreements(arms: Sequence[Found], *, without: Sequence[int]) -> dict[int,
         return found
     saved = np.stack([errors(base) - errors(arm) for arm in grafts]).astype(np.float64)
     saved[:, list(without)] = 0
-    for extreme in (saved.argmax(), saved.argmin()):
-        arm, image = np.unravel_index(extreme, saved.shape)
-        if saved[arm, image]:
+    for sign in (1, -1):
+        # Looked for one after the other: the image of the win is taken when the loss is chosen.
+        arm, image = np.unravel_index((sign * saved).argmax(), saved.shape)
+        if sign * saved[arm, image] > 0:
             found[int(image)] = Disagreement(grafts[int(arm)].label, int(saved[arm, image]))
             saved[:, image] = 0
     return found

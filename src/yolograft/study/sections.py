@@ -14,6 +14,7 @@ from yolograft.study.holes import number, rows, table, words_of
 from yolograft.study.notation import percent
 from yolograft.study.rate_curves import rate_legend, rate_panels
 from yolograft.study.reading import Arm
+from yolograft.study.subject import seeds_behind
 from yolograft.study.svg import esc
 from yolograft.study.wording import Wording
 
@@ -81,7 +82,7 @@ def confusion_section(results: Mapping[str, Any], arms: Sequence[Arm], words: Wo
     first = shown[0][1]
     caption = words(
         "confusion_caption",
-        seeds=max(found.seeds for _, found in shown),
+        seeds=seeds_behind([found.seeds for _, found in shown]),
         confidence=lowest if lowest == highest else f"{lowest}–{highest}",
         iou=f"{first.iou:g}",
     )

@@ -13,6 +13,8 @@ import math
 import unicodedata
 from dataclasses import dataclass
 
+from yolograft.study.holes import writable
+
 BASELINE = "#7A7A7A"
 ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 CLASS_COLOURS = ("#E69F00", "#56B4E9", "#F0E442", "#009E73", "#CC79A7", "#D55E00", "#0072B2")
@@ -25,7 +27,7 @@ Attribute = str | float | int | None
 
 def esc(value: object) -> str:
     """`value` as text that is safe in HTML and XML, in element content and in quoted attributes."""
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
+    text = writable(str(value))
     # XML 1.0 allows no control characters but these three, escaped or not; U+FFFE and U+FFFF neither.
     kept = (c for c in text if c in "\t\n\r" or (ord(c) >= 32 and c not in "\x7f\ufffe\uffff"))
     return html.escape("".join(kept), quote=True)

@@ -8,6 +8,7 @@ from typing import Any
 from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.notation import decimal, duration, interval, signed
 from yolograft.study.reading import Arm
+from yolograft.study.subject import detector_line
 from yolograft.study.svg import esc
 from yolograft.study.wording import Wording
 
@@ -65,7 +66,7 @@ def _result_row(arm: Arm, words: Wording) -> str:
         cells += ["<td>–</td>", f'<td class="words">{esc(words("no_verdict"))}</td>']
     else:
         shown = f"<b>{signed(found.delta)}</b> {interval(found.low, found.high)}".strip()
-        verdict = words.verdict(found.verdict) or words("no_verdict")
+        verdict = words.verdict(found.qualified) or words("no_verdict")
         cells += [f"<td>{shown}</td>", f'<td class="words">{esc(verdict)}</td>']
     return f"<tr>{''.join(cells + _cost_cells(arm))}</tr>"
 
@@ -200,7 +201,7 @@ def _data_rows(results: Mapping[str, Any], words: Wording) -> list[tuple[str, st
 def _budget_rows(results: Mapping[str, Any], words: Wording) -> list[tuple[str, str]]:
     budget = table(results.get("budget"))
     pairs = [
-        (words("model"), words_of(results.get("model"))),
+        (words("model"), detector_line(results, words)),
         (words("seeds_field"), ", ".join(map(words_of, rows(budget.get("seeds"))))),
         (words("epochs_field"), words_of(budget.get("epochs"))),
         (words("imgsz_field"), image_size(results)),

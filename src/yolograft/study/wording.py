@@ -236,6 +236,7 @@ _VERDICTS_ZH = (
     (r"no detectable difference", "无可检测差异"),
     (r"not enough seeds", "种子数不足"),
     (r"but not shown better than a plain convolution", "但未证明优于普通卷积"),
+    (r", smaller than your margin", "，但小于设定阈值"),
     (r"smaller than your margin", "小于设定阈值"),
     (r"needs >= ([\d,]+) images", r"至少需要 \1 张图"),
     (r"needs >= ([\d,]+)", r"至少需要 \1 个"),

@@ -35,10 +35,10 @@ DETAIL_WORDS: dict[str, tuple[str, str]] = {
     "confusion": ("Confusion matrix", "混淆矩阵"),
     "confusion_caption": (
         "Row: truth, column: prediction; last column: missed, last row: false alarms. Counts summed over "
-        "{seeds} seed(s), shaded and in percent by their share of the row. Each run at its own confidence of "
-        "best F1 ({confidence}); every detection, best score first, takes the free box it overlaps most, "
-        "whatever its class, at IoU {iou} or more. Detections in ignore regions are left out.",
-        "行为真实类别，列为预测类别；末列为漏检，末行为误检。计数为 {seeds} 个种子之和，"
+        "{seeds} finished seed(s) per arm, shaded and in percent by their share of the row. Each run at its "
+        "own confidence of best F1 ({confidence}); every detection, best score first, takes the free box it "
+        "overlaps most, whatever its class, at IoU {iou} or more. Detections in ignore regions are left out.",
+        "行为真实类别，列为预测类别；末列为漏检，末行为误检。计数为每组 {seeds} 个已完成种子之和，"
         "底色与百分数为其在该行中的占比。"
         "每次训练取其自身最佳 F1 处的置信度（{confidence}）；检测框按得分从高到低，不论类别，"
         "各取重叠最大且未被占用的真实框，"
@@ -104,11 +104,21 @@ DETAIL_WORDS: dict[str, tuple[str, str]] = {
         "(missed and false together).",
         "{image}。因分歧最大而选：最大的退步，{arm} 的错误（漏检与误检之和）比基线多 {count} 个。",
     ),
+    # What the numbers are of
+    "on_levels": ("levels {levels}", "检测层 {levels}"),
+    "from_weights": ("from trained weights", "从已训练的权重开始"),
+    "with_marks": ("{model} ({marks})", "{model}（{marks}）"),
+    "list_comma": (", ", "、"),
+    "list_semicolon": ("; ", "；"),
+    "diverged_of": (
+        "{label}: {count} of {planned} runs diverged.",
+        "{label}：{planned} 次训练中有 {count} 次发散。",
+    ),
     # Tables for a paper
     "paper_accuracy": (
-        "{model} on {data}, {images} evaluation images: accuracy in points, mean over {seeds} seed(s). Bold: "
-        "best of the column, not a verdict.",
-        "{model} 在 {data} 上的精度（评估图 {images} 张，单位为点，{seeds} 个种子的均值）。"
+        "{model} on {data}, {images} evaluation images: accuracy in points, mean over {seeds} finished "
+        "seed(s). Bold: best of the column, not a verdict.",
+        "{model} 在 {data} 上的精度（评估图 {images} 张，单位为点，{seeds} 个已完成种子的均值）。"
         "粗体为该列最优，不代表结论。",
     ),
     "paper_cost": (
