@@ -18,6 +18,8 @@ from yolograft.graph.expr import parse_graft
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    # The pytest inside is a user's own: options for the one around it are not for it.
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     return tmp_path
 
 
