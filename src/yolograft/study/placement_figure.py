@@ -134,7 +134,8 @@ def _graft(layer: Layer, box: _Box, y: float, colour: str, last: bool) -> str:
 
 
 def _module_name(layer: Layer) -> str:
-    return layer.module.rsplit("::", 1)[-1]
+    """The bare name: options stand in the tooltip and in the expression above the figure."""
+    return layer.module.rsplit("::", 1)[-1].removeprefix("timm:").partition(":")[0]
 
 
 def _described(layer: Layer) -> str:
