@@ -9,20 +9,18 @@ finding in a dataset is not written there: it comes from ``yolograft.data.findin
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from generated import ROOT, command_line, differing
 from ruamel.yaml import YAML
 
 from yolograft.data.findings import FINDINGS
 
 Lang = Literal["en", "zh"]
-ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "docs" / "messages"
 PAGES: dict[Lang, Path] = {"en": Path("docs/errors.md"), "zh": Path("docs/errors.zh.md")}
 # The order on the page; also the order in which a first-time user meets them.
@@ -180,26 +178,12 @@ def documents() -> dict[Path, str]:
 
 def out_of_date(root: Path) -> list[str]:
     """The pages below ``root`` that are missing or differ from their source."""
-    return [
-        file.as_posix()
-        for file, text in documents().items()
-        if not (root / file).is_file() or (root / file).read_text(encoding="utf-8") != text
-    ]
+    return differing(root, documents())
 
 
 def main() -> int:
     """Reads the command line; 1 when ``--check`` finds a difference."""
-    parser = argparse.ArgumentParser(description="Write or check the pages of message codes.")
-    parser.add_argument("--check", action="store_true", help="write nothing, name what is out of date")
-    if parser.parse_args().check:
-        stale = out_of_date(ROOT)
-        lines = [f"out of date: {file}" for file in stale] or ["the message pages are up to date"]
-        sys.stdout.write("\n".join(lines) + "\n")
-        return 1 if stale else 0
-    for file, text in documents().items():
-        (ROOT / file).write_text(text, encoding="utf-8", newline="\n")
-    sys.stdout.write(f"{len(PAGES)} files written\n")
-    return 0
+    return command_line("message pages", documents, out_of_date=out_of_date)
 
 
 if __name__ == "__main__":

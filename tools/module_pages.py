@@ -8,11 +8,10 @@ Defaults come from the constructors and costs from a count, so a change of the c
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from generated import command_line, differing
 from module_figure import draw
 
 from yolograft.metrics.module_cost import ModuleCost, module_costs
@@ -20,7 +19,6 @@ from yolograft.models.catalog import ENTRIES, Entry
 from yolograft.models.page_words import claim, word
 from yolograft.models.pages import Lang, ModulePage, option_defaults, option_text, read_pages
 
-ROOT = Path(__file__).resolve().parent.parent
 SUFFIX: dict[Lang, str] = {"en": ".md", "zh": ".zh.md"}
 
 
@@ -113,37 +111,19 @@ def documents() -> Iterator[tuple[Path, str]]:
 
 def out_of_date(root: Path, wanted: Mapping[Path, str]) -> list[str]:
     """The files below ``root`` that differ from ``wanted``, are missing, or have no source any more."""
-    stale = [
-        file.as_posix()
-        for file, text in wanted.items()
-        if not (root / file).is_file() or (root / file).read_text(encoding="utf-8") != text
-    ]
+    stale = differing(root, wanted)
     present = [*(root / "docs/modules").glob("*.md"), *(root / "docs/images/modules").glob("*.svg")]
     orphans = {file.relative_to(root) for file in present} - wanted.keys()
     return stale + sorted(f"{file.as_posix()} (no source)" for file in orphans)
 
 
-def write(root: Path) -> int:
-    """Writes every file and returns how many."""
-    count = 0
-    for file, text in documents():
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_text(text, encoding="utf-8", newline="\n")
-        count += 1
-    return count
-
-
 def main() -> int:
     """Reads the command line; 1 when ``--check`` finds a difference."""
-    parser = argparse.ArgumentParser(description="Write or check the documentation of the modules.")
-    parser.add_argument("--check", action="store_true", help="write nothing, name what is out of date")
-    if not parser.parse_args().check:
-        sys.stdout.write(f"{write(ROOT)} files written\n")
-        return 0
-    stale = out_of_date(ROOT, dict(documents()))
-    lines = [f"out of date: {file}" for file in stale] or ["the module pages are up to date"]
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 1 if stale else 0
+    return command_line(
+        "module pages",
+        lambda: dict(documents()),
+        out_of_date=lambda root: out_of_date(root, dict(documents())),
+    )
 
 
 if __name__ == "__main__":

@@ -8,15 +8,14 @@ Outputs are never stored: a reader sees what his own machine answers, and the te
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from generated import command_line, differing
+
 Lang = Literal["en", "zh"]
-ROOT = Path(__file__).resolve().parent.parent
 FILES: dict[Lang, Path] = {
     "en": Path("notebooks/quickstart.ipynb"),
     "zh": Path("notebooks/quickstart.zh.ipynb"),
@@ -278,27 +277,12 @@ def documents() -> dict[Path, str]:
 
 def out_of_date(root: Path) -> list[str]:
     """The notebooks below ``root`` that are missing, differ from their source, or hold outputs."""
-    return [
-        file.as_posix()
-        for file, text in documents().items()
-        if not (root / file).is_file() or (root / file).read_text(encoding="utf-8") != text
-    ]
+    return differing(root, documents())
 
 
 def main() -> int:
     """Reads the command line; 1 when ``--check`` finds a difference."""
-    parser = argparse.ArgumentParser(description="Write or check the quick start notebooks.")
-    parser.add_argument("--check", action="store_true", help="write nothing, name what is out of date")
-    if parser.parse_args().check:
-        stale = out_of_date(ROOT)
-        lines = [f"out of date: {file}" for file in stale] or ["the notebooks are up to date"]
-        sys.stdout.write("\n".join(lines) + "\n")
-        return 1 if stale else 0
-    for file, text in documents().items():
-        (ROOT / file).parent.mkdir(exist_ok=True)
-        (ROOT / file).write_text(text, encoding="utf-8", newline="\n")
-    sys.stdout.write(f"{len(FILES)} files written\n")
-    return 0
+    return command_line("notebooks", documents, out_of_date=out_of_date)
 
 
 if __name__ == "__main__":

@@ -38,15 +38,13 @@ each = pytest.mark.parametrize("name", GRAFTABLE)
 
 
 @pytest.fixture(scope="module")
-def tool() -> Iterator[ModuleType]:
-    """`tools/module_pages.py` as a module; it imports its neighbour `module_figure`."""
-    sys.path.insert(0, str(ROOT / "tools"))
+def tool() -> ModuleType:
+    """`tools/module_pages.py` as a module."""
     spec = importlib.util.spec_from_file_location("module_pages", ROOT / "tools" / "module_pages.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(ROOT / "tools"))
+    return module
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from yolograft.cli.options import AMP, Machine, Output, Training, read_imgsz
+from yolograft.cli.options import AMP, Machine, Output, Training, read_imgsz, read_levels
 from yolograft.cli.progress import TerminalProgress
 from yolograft.cli.recipes import make_recipe
 from yolograft.cli.results_table import result_lines
@@ -21,7 +21,6 @@ from yolograft.engine.recipefile import RecipeFile, read_recipe_file
 from yolograft.engine.recorder import check_loggers
 from yolograft.engine.train import Settings
 from yolograft.errors import SpecError
-from yolograft.graph.levels import check_levels
 from yolograft.models.codebook import from_files, from_grafts
 from yolograft.study.pick import model_folder
 from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
@@ -66,7 +65,7 @@ def plan_of(training: Training, machine: Machine, *, demo: Mapping[str, Any], **
         recipe=recipe_of(training, file=file, **demo),
         recipe_file=file.facts() if file else None,
         auto_batch=training.batch == "auto",
-        levels=check_levels([level.strip() for level in (training.levels or "p3,p4,p5").split(",")]),
+        levels=read_levels(training.levels),
         device=device_of(machine),
         command=command_line(),
         weights=weights_of(training),

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from yolograft.errors import SpecError
+from yolograft.graph.levels import STOCK, check_levels
 
 
 @Parameter(name="*")
@@ -144,6 +145,15 @@ class Trained:
     imgsz: str | None = None
     device: str | None = None
     code: Texts = field(default_factory=list)
+
+
+def read_levels(text: str | None) -> tuple[str, ...]:
+    """``p2,p3,p4,p5`` as levels in order of stride; the stock ones when left out.
+
+    Raises:
+        SpecError: a level that does not exist, or one twice (YG132).
+    """
+    return check_levels([level.strip() for level in text.split(",")]) if text is not None else STOCK
 
 
 def read_imgsz(text: str) -> tuple[int, int]:

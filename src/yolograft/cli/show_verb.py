@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from yolograft.cli.options import Output, read_imgsz
+from yolograft.cli.options import Output, read_imgsz, read_levels
 from yolograft.cli.terminal import layer_table, print_json, say
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def show_(
     from yolograft.models.weights import prove_identity
 
     size = read_imgsz(imgsz)
-    base = model_spec(model, num_classes=classes, levels=levels.split(","))
+    base = model_spec(model, num_classes=classes, levels=read_levels(levels))
     grafts = [parse_graft(graft)] if graft else []
     code = from_grafts(grafts)
     spec = place(base, *grafts)
