@@ -1,4 +1,4 @@
-"""The three tensors that cross room borders, with their shapes, units and frames.
+"""The tensors that cross room borders, with their shapes, units and frames.
 
 Boxes are ``xyxy`` everywhere outside a file reader. Two frames exist: *input pixels* (the letterboxed
 tensor the network sees) and *original pixels* (the image file as decoded).
@@ -37,6 +37,17 @@ class RawPredictions(NamedTuple):
     levels: tuple[tuple[Tensor, ...], ...]
     strides: tuple[int, ...]
     image_size: tuple[int, int]
+
+
+class Losses(NamedTuple):
+    """What a criterion returns.
+
+    total: what is differentiated (gains applied, times batch size). parts: each term as a batch mean, gains
+    applied, detached.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor]
 
 
 class Detections(NamedTuple):

@@ -33,7 +33,7 @@ def test_a_file_becomes_a_spec(tmp_path: Path) -> None:
   - {name: out, module: concat, from: [deep, stem]}
 """
     spec = read_model_file(written(tmp_path, rows), "n", 7)
-    assert (spec.name, spec.num_classes) == ("toyn", 7)
+    assert (spec.name, spec.num_classes) == ("toy-n", 7)
     stem, deep, out = spec.layers
     assert stem.inputs == ("image",) and deep.inputs == ("stem",) and out.inputs == ("deep", "stem")
     assert dict(stem.args) == {"kernel": 3, "stride": 2, "out_channels": 16}

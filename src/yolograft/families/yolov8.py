@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, NamedTuple
 
 import torch
@@ -23,10 +22,10 @@ from yolograft.errors import ModuleError
 from yolograft.nn.conv import ConvBNAct
 from yolograft.ops.box_losses import BOX_LOSSES, BoxLoss
 from yolograft.ops.boxes import anchor_points, boxes_to_distances, complete_iou, distances_to_boxes
-from yolograft.types import RawPredictions, Targets
+from yolograft.ops.precision import full_precision
+from yolograft.types import Losses, RawPredictions, Targets
 
 REG_MAX = 16
-PIXEL_SCALE = 1 / 255
 Inner = Callable[[int], nn.Module]
 
 
@@ -128,17 +127,6 @@ class _Flat(NamedTuple):
     strides: Tensor  # [A, 1] input pixels
 
 
-def _fp32(raw: RawPredictions) -> AbstractContextManager[object]:
-    """Boxes and losses lose pixels in bf16: an autocast the caller has on is off in here."""
-    device = raw.levels[0][0].device.type
-    known = torch.amp.is_autocast_available(device)  # not for meta
-    return (
-        torch.autocast(device, enabled=False)
-        if known and torch.is_autocast_enabled(device)
-        else nullcontext()
-    )
-
-
 def _flatten(raw: RawPredictions) -> _Flat:
     points, strides = anchor_points(
         [(box.shape[-2], box.shape[-1]) for box, _ in raw.levels], raw.strides, raw.levels[0][0].device
@@ -151,18 +139,11 @@ def _flatten(raw: RawPredictions) -> _Flat:
 
 def decode(raw: RawPredictions, head: YOLOv8Head) -> tuple[Tensor, Tensor]:
     """Boxes float32 [B, A, 4], xyxy in input pixels, and class scores float32 [B, A, C] in 0..1."""
-    with _fp32(raw):
+    with full_precision(raw.levels[0][0]):
         flat = _flatten(raw)
         distances = head.dfl(flat.box.float())
         boxes = distances_to_boxes(distances, flat.points) * flat.strides
         return boxes, flat.cls.float().sigmoid()
-
-
-class Losses(NamedTuple):
-    """total: what is differentiated (gains applied, times batch size); parts: batch means, gains applied."""
-
-    total: Tensor
-    parts: dict[str, Tensor]
 
 
 class Assignment(NamedTuple):
@@ -176,6 +157,7 @@ class Assignment(NamedTuple):
 class YOLOv8Criterion:
     """Box, class and distribution losses of one batch.
 
+    head: every criterion is offered the head of its detector; this one needs nothing of it.
     small_boxes: ``paper`` takes as candidates the anchors inside a box; ``widened`` first widens sides
     shorter than the second stride (16 px) to it, as the published trainer does by now. box_loss: a name of
     `BOX_LOSSES`; the assignment is by complete IoU whichever is trained with.
@@ -183,6 +165,8 @@ class YOLOv8Criterion:
 
     def __init__(
         self,
+        head: YOLOv8Head | None = None,
+        /,
         *,
         box_gain: float = 7.5,
         cls_gain: float = 0.5,
@@ -198,8 +182,9 @@ class YOLOv8Criterion:
         self.small_boxes = small_boxes
         self.box_loss = BOX_LOSSES[box_loss]
 
-    def __call__(self, raw: RawPredictions, targets: Targets) -> Losses:
-        with _fp32(raw):
+    def __call__(self, raw: RawPredictions, targets: Targets, *, final: bool = False) -> Losses:
+        """The losses of a batch; `final`, the last epochs without mosaic, changes nothing here."""
+        with full_precision(raw.levels[0][0]):
             return self._losses(raw, targets)
 
     def _losses(self, raw: RawPredictions, targets: Targets) -> Losses:
@@ -227,7 +212,7 @@ class YOLOv8Criterion:
 
     def assign_raw(self, raw: RawPredictions, targets: Targets) -> Assignment:
         """The assignment of a batch, straight from raw predictions."""
-        with _fp32(raw):
+        with full_precision(raw.levels[0][0]):
             flat = _flatten(raw)
             return self.assign(flat, flat.cls.flatten(0, 1).float(), targets, raw.strides)
 

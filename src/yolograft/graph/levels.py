@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from yolograft.errors import SpecError
+from yolograft.graph.anchors import anchors_on
 from yolograft.graph.spec import ModelSpec
 
 # Level -> stride: the map the head receives there is the site neck.<level>.
@@ -40,7 +41,8 @@ def keep_levels(spec: ModelSpec, levels: Sequence[str]) -> ModelSpec:
     if missing:
         has = ", ".join(role for role, name in spec.sites if name in spec.head.inputs)
         raise SpecError("YG132", f"{spec.name} has no level {missing[0]}", fix=f"its head reads {has}")
-    head = replace(spec.head, inputs=tuple(sites[site] for site in wanted))
+    inputs = tuple(sites[site] for site in wanted)
+    head = replace(spec.head, inputs=inputs, args=anchors_on(spec.head, inputs))
     needed, layers = {head.name}, []
     for layer in (head, *reversed(spec.layers[:-1])):
         if layer.name in needed:

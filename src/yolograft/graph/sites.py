@@ -44,10 +44,14 @@ def _tail(spec: ModelSpec, name: str) -> str:
 def origin(spec: ModelSpec, name: str) -> LayerSpec:
     """The stock layer that plays a role, whatever has been grafted after it."""
     resolve(spec, name)
-    for layer in spec.layers:
-        if layer.name == name:
-            return layer
-    return spec.layer(dict(spec.sites)[name])
+    layers = {layer.name: layer for layer in spec.layers}
+    if name in layers:
+        return layers[name]
+    target = dict(spec.sites)[name]
+    # One layer may play several roles and bear the name of one of them (YOLOX: backbone.sppf, backbone.p5).
+    named = [role for role, layer in spec.sites if layer == target and role in layers]
+    # A layer that was replaced has gone; what stands in its place is its own origin.
+    return layers[named[0]] if named else layers.get(target.partition("+")[0], layers[target])
 
 
 def head_slot(spec: ModelSpec, name: str) -> str:

@@ -23,6 +23,11 @@ Value = Scalar | tuple[Scalar, ...]
 Args = tuple[tuple[str, Value], ...]
 
 
+def model_name(family: str, scale: str) -> str:
+    """A family that ends in its number takes the scale as it is (``yolov8n``), others a dash in between."""
+    return f"{family}{scale}" if family[-1:].isdigit() else f"{family}-{scale}"
+
+
 def frozen_args(args: Mapping[str, Any]) -> Args:
     """Keyword arguments as a sorted, hashable tuple; lists become tuples."""
     return tuple(sorted((k, tuple(v) if isinstance(v, list | tuple) else v) for k, v in args.items()))
@@ -77,7 +82,7 @@ class LayerSpec:
 class ModelSpec:
     """A whole detector.
 
-    family: which criterion and decoder apply. scale: n, s, m, l or x. num_classes: of the head.
+    family: which criterion and decoder apply. scale: such as n or nano. num_classes: of the head.
     layers: in execution order; the last one is the head.
     sites: (role, layer) pairs; a role points at the layer whose output plays it, grafts included.
     """
@@ -119,8 +124,8 @@ class ModelSpec:
 
     @property
     def name(self) -> str:
-        """Model name as a user types it, e.g. ``yolov8n``."""
-        return f"{self.family}{self.scale}"
+        """Model name as a user types it, e.g. ``yolov8n`` or ``yolox-nano``."""
+        return model_name(self.family, self.scale)
 
     def layer(self, name: str) -> LayerSpec:
         """The layer of that name.

@@ -1,7 +1,9 @@
 """Reads a model file of ours: named layers once, scaled to n ... x.
 
 Depth scales ``repeats`` (rounded, at least 1); width scales ``channels`` after the cap of the scale,
-rounded up to a multiple of 8, the rule the families publish with their scale tables.
+rounded up to a multiple of 8, the rule the families publish with their scale tables. ``scaled`` holds further
+arguments that width scales; ``of_scale`` names those whose value stands with the scale. A module a scale line
+holds a value for is what that line says: ``spatial: dwconv``.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from yolograft.errors import SpecError
 from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, frozen_args
 
 CHANNEL_MULTIPLE = 8
-_LAYER_KEYS = {"name", "module", "from", "site", "channels", "repeats", "args"}
+_LAYER_KEYS = {"name", "module", "from", "site", "channels", "repeats", "args", "scaled", "of_scale"}
 
 
 def read_model_file(path: Path, scale: str, num_classes: int) -> ModelSpec:
@@ -53,13 +55,19 @@ def _read_row(row: Mapping[str, Any], previous: str, factors: Mapping[str, Any],
         raise SpecError("YG131", f"args: {args!r} is no mapping", where=where)
     args = {str(key): _plain(value, where) for key, value in args.items()}
     if "channels" in row:
-        capped = min(_whole(row, "channels", where), int(factors["max_channels"]))
+        capped = min(_whole(row, "channels", where), factors.get("max_channels", math.inf))
         args["out_channels"] = scaled_channels(capped, float(factors["width"]))
+    scaled = row.get("scaled", {})
+    for key in scaled:
+        args[str(key)] = scaled_channels(_whole(scaled, key, where), float(factors["width"]))
+    for key in _as_list(row.get("of_scale", [])):
+        if key in factors:
+            args[key] = _plain(factors[key], where)
     if "repeats" in row:
         args["repeats"] = max(round(_whole(row, "repeats", where) * float(factors["depth"])), 1)
     return LayerSpec(
         name=str(row["name"]),
-        module=str(row["module"]),
+        module=str(factors.get(row["module"], row["module"])),
         inputs=tuple(_as_list(row.get("from", previous))),
         args=frozen_args(args),
     )
@@ -83,7 +91,7 @@ def _whole(row: Mapping[str, Any], key: str, where: str) -> int:
     return int(value)
 
 
-def scaled_channels(channels: int, width: float) -> int:
+def scaled_channels(channels: float, width: float) -> int:
     """Channels times width, rounded up to a multiple of 8."""
     return math.ceil(channels * width / CHANNEL_MULTIPLE) * CHANNEL_MULTIPLE
 

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
@@ -27,12 +27,14 @@ from yolograft.attention.simam import SimAM
 from yolograft.attention.strip import StripAttention
 from yolograft.attention.triplet import TripletAttention
 from yolograft.errors import ModuleError, SpecError
-from yolograft.families import yolov8
+from yolograft.families import yolov5, yolov8, yolox
+from yolograft.graph.spec import model_name
 from yolograft.nn.concat import Concat
-from yolograft.nn.conv import ConvBNAct, Upsample
-from yolograft.nn.csp import C2f
-from yolograft.nn.spp import SPPF
-from yolograft.types import RawPredictions, Targets
+from yolograft.nn.conv import ConvBNAct, DepthwiseConv, Upsample
+from yolograft.nn.csp import C3, C2f
+from yolograft.nn.focus import Focus
+from yolograft.nn.spp import SPP, SPPF
+from yolograft.types import Losses, RawPredictions, Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,30 +160,63 @@ ENTRIES: tuple[Entry, ...] = (
         "one gate per row and per column from depthwise convolution and group norm",
     ),
     Entry("conv", ConvBNAct, "block", ("Conv",), "", "convolution, batch norm, SiLU"),
+    Entry("c3", C3, "block", ("C3",), "", "cross-stage-partial block of YOLOv5 and YOLOX"),
+    Entry(
+        "focus",
+        Focus,
+        "block",
+        ("Focus",),
+        "Ge et al. 2021, YOLOX, arXiv 2107.08430",
+        "2x2 patches to channels",
+    ),
+    Entry(
+        "dwconv",
+        DepthwiseConv,
+        "block",
+        (),
+        "Howard et al. 2017, arXiv 1704.04861",
+        "depthwise and pointwise",
+    ),
     Entry("c2f", C2f, "block", ("C2f",), "", "cross-stage-partial block of YOLOv8"),
     Entry("sppf", SPPF, "block", ("SPPF",), "He et al. 2014, arXiv 1406.4729", "pooling pyramid"),
+    Entry("spp", SPP, "block", ("SPP",), "He et al. 2014, arXiv 1406.4729", "poolings side by side"),
     Entry("upsample", Upsample, "block", ("nn.Upsample",), "", "nearest-neighbour upsampling"),
     Entry("concat", Concat, "fusion", ("Concat",), "", "concatenation of channels"),
+    Entry("yolov5_head", yolov5.YOLOv5Head, "head", (), "", "one convolution a level over anchors"),
     Entry("yolov8_head", yolov8.YOLOv8Head, "head", ("Detect",), "", "decoupled anchor-free head"),
+    Entry(
+        "yolox_head",
+        yolox.YOLOXHead,
+        "head",
+        ("YOLOXHead",),
+        "Ge et al. 2021, YOLOX, arXiv 2107.08430",
+        "decoupled anchor-free head with objectness",
+    ),
 )
 BY_NAME: dict[str, Entry] = {name: e for e in ENTRIES for name in (e.name, *e.aliases)}
 
-Criterion = Callable[[RawPredictions, Targets], yolov8.Losses]
+
+class Criterion(Protocol):
+    """The loss of one batch. final: the batch belongs to the last epochs, those without mosaic."""
+
+    def __call__(self, raw: RawPredictions, targets: Targets, *, final: bool = False) -> Losses: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """What differs between detectors beyond their layers.
 
-    model_file: layer table, P3 to P5. p2_file: the one with P2 to P5. pixel_scale: factor on uint8 RGB
-    pixels. criterion: builds the loss from keyword settings. decode: (raw, head) -> boxes [B, A, 4] xyxy
-    input pixels, scores [B, A, C].
+    model_file: layer table, P3 to P5. p2_file: the one with P2 to P5, where there is one. channel_order and
+    pixel_scale: the normalisation; images come as uint8 RGB and enter the network in that order, times that
+    factor. criterion: (head, keyword settings) -> the loss. decode: (raw, head) -> boxes [B, A, 4] xyxy input
+    pixels, scores [B, A, C].
     """
 
     name: str
     scales: tuple[str, ...]
     model_file: Path
-    p2_file: Path
+    p2_file: Path | None
+    channel_order: Literal["rgb", "bgr"]
     pixel_scale: float
     criterion: Callable[..., Criterion]
     decode: Callable[[RawPredictions, Any], tuple[Tensor, Tensor]]
@@ -189,17 +224,42 @@ class Family:
 
 _ZOO = Path(__file__).parent / "zoo"
 FAMILIES: dict[str, Family] = {
+    "yolov5": Family(
+        "yolov5",
+        ("n", "s", "m", "l", "x"),
+        _ZOO / "yolov5.yaml",
+        None,
+        "rgb",
+        1 / 255,
+        yolov5.YOLOv5Criterion,
+        yolov5.decode,
+    ),
     "yolov8": Family(
         "yolov8",
         ("n", "s", "m", "l", "x"),
         _ZOO / "yolov8.yaml",
         _ZOO / "yolov8-p2.yaml",
-        yolov8.PIXEL_SCALE,
+        "rgb",
+        1 / 255,
         yolov8.YOLOv8Criterion,
         yolov8.decode,
     ),
+    "yolox": Family(
+        "yolox",
+        ("nano", "tiny", "s", "m", "l", "x"),
+        _ZOO / "yolox.yaml",
+        None,
+        "bgr",
+        1.0,
+        yolox.YOLOXCriterion,
+        yolox.decode,
+    ),
 }
-MODELS: tuple[str, ...] = tuple(f"{f.name}{scale}" for f in FAMILIES.values() for scale in f.scales)
+
+
+def model_names() -> tuple[str, ...]:
+    """Every stock model as users type it: ``yolov5n`` ... ``yolox-nano`` ... ``yolov8x``."""
+    return tuple(model_name(family.name, scale) for family in FAMILIES.values() for scale in family.scales)
 
 
 def find(name: str) -> Entry:
@@ -226,9 +286,9 @@ def split_model_name(model: str) -> tuple[Family, str]:
         SpecError: no such model (YG106).
     """
     for family in FAMILIES.values():
-        scale = model.removeprefix(family.name)
-        if scale != model and scale in family.scales:
-            return family, scale
-    near = difflib.get_close_matches(model, MODELS, n=1, cutoff=0.5)
+        for scale in family.scales:
+            if model == model_name(family.name, scale):
+                return family, scale
+    near = difflib.get_close_matches(model, model_names(), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise SpecError("YG106", f"no model '{model}'", fix=f"{hint}models: {', '.join(MODELS)}")
+    raise SpecError("YG106", f"no model '{model}'", fix=f"{hint}models: {', '.join(model_names())}")

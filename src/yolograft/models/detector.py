@@ -66,8 +66,11 @@ class Detector(nn.Module):
             yield name, self.layers[key_of(name)], inputs, many, done
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 RGB [B, 3, H, W] to the floats the family expects; memory format kept."""
-        return images.to(torch.float32) * self.family.pixel_scale
+        """uint8 RGB [B, 3, H, W] to floats as the family expects them; memory format kept."""
+        if self.family.channel_order == "bgr":
+            images = images.flip(1)
+        floats = images.to(torch.float32)
+        return floats if self.family.pixel_scale == 1 else floats * self.family.pixel_scale
 
     def decode(self, raw: RawPredictions) -> tuple[Tensor, Tensor]:
         """Boxes float32 [B, A, 4] xyxy in input pixels, scores float32 [B, A, C] in 0..1."""
