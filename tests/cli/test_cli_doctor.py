@@ -55,7 +55,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_fine_module_is_one_table_and_exit_0(command: Any) -> None:
     answer = command("doctor", "my_att.py::Fine:k=5", "--channels", 16)
     assert answer.code == 0 and answer.err == "" and "stranger" not in answer.out
-    assert "my_att.py::Fine:k=5, 16 channels: 22 passed, 0 with a warning, 0 failed" in answer.out
+    assert "my_att.py::Fine:k=5, 16 channels: 23 passed, 0 with a warning, 0 failed" in answer.out
     assert "FAIL" not in answer.out and "Fine(in_channels=16, k=5)" in answer.out
 
 
@@ -96,7 +96,7 @@ def test_a_site_has_no_place_here(command: Any, module: str) -> None:
 
 def test_a_warning_is_not_counted_as_passed(command: Any) -> None:
     answer = command("doctor", "my_att.py::Still")
-    assert answer.code == 0 and "21 passed, 1 with a warning, 0 failed" in answer.out
+    assert answer.code == 0 and "22 passed, 1 with a warning, 0 failed" in answer.out
     assert "注意 1 项" in command("doctor", "my_att.py::Still", "--lang", "zh").out
 
 

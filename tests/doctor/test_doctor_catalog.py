@@ -9,13 +9,16 @@ from yolograft.doctor.examine import CHECKS, SLOW
 from yolograft.models.catalog import ENTRIES
 
 QUICK = [name for name in CHECKS if name not in SLOW]
+# The gate of a fresh NAM is sigmoid(z / C), one half everywhere, as published.
+NOTED = {"nam": {"scale": "only_scales"}}
 OURS = [entry.name for entry in ENTRIES if entry.kind == "attention"]
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_quick_checks_pass(name: str) -> None:
     report = check_module(name, checks=QUICK)
-    assert {row.status for row in report.rows} == {"pass"}, report.text()
+    noted = {row.name: row.key for row in report.rows if row.status != "pass"}
+    assert noted == NOTED.get(name, {}), report.text()
 
 
 @pytest.mark.slow

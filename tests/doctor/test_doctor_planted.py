@@ -26,7 +26,7 @@ PLANTED: list[tuple[type[nn.Module], str, str, str, set[str]]] = [
     (plants.DeadParameter, "gradient", "dead", "bn.weight, bn.bias never change the output", set()),
     (plants.BatchSoftmax, "batch", "batch_mixed", "dimension 0", set()),
     (plants.ImplicitSoftmax, "batch", "softmax_over_batch", "softmax without dim=", set()),
-    (plants.DataGate, "derivative", "not_the_slope", "bn.weight", set()),
+    (plants.DataGate, "derivative", "not_the_slope", "bn.weight", {"finite"}),
     (
         plants.DetachedGate,
         "gradient",

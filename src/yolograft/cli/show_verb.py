@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from yolograft.cli.options import Output, read_imgsz, read_levels
-from yolograft.cli.terminal import layer_table, print_json, say
+from yolograft.cli.options import Output, Texts, read_imgsz, read_levels
+from yolograft.cli.row_list import row_list, summary
+from yolograft.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
+    from yolograft.engine.modelfolder import StoredModel
+    from yolograft.graph.spec import ModelSpec
+    from yolograft.models.codebook import Codebook
     from yolograft.models.detector import Detector
+    from yolograft.models.usercode import UserClass
+    from yolograft.models.weights import IdentityProof
 
 
 def show_(
     model: str = "yolov8n",
     /,
     *,
-    classes: int = 80,
+    classes: int | None = None,
     graft: Annotated[str | None, Parameter(help="Graft expression, e.g. coord_att@neck.p3.")] = None,
     imgsz: str = "640",
-    levels: str = "p3,p4,p5",
+    levels: str | None = None,
+    force: bool = False,
+    code: Texts | None = None,
     output: Output | None = None,
 ) -> None:
     """Show a model, grafted or not: layers, parameters, FLOPs.
@@ -29,50 +39,126 @@ def show_(
     Parameters
     ----------
     model
-        Model name, e.g. yolov8n.
+        Model name, a model file (my.yaml, my.yaml:s), or a trained model: .pt, .pth, a model folder.
     classes
-        Number of classes of the head.
+        Number of classes of the head; 80, or those of the file, when left out.
     imgsz
         Image size the FLOPs are counted at: S or H,W.
     levels
-        Levels the head predicts on, of p2,p3,p4,p5.
+        Levels the head predicts on, of p2,p3,p4,p5; p3,p4,p5 when left out.
+    force
+        Show a .pt or .pth file although its weights do not all fit.
+    code
+        File with a class of your own that the model names.
     """
+    from yolograft.graph import graft as grafting
     from yolograft.graph.expr import parse_graft
-    from yolograft.graph.graft import diff
-    from yolograft.graph.graft import graft as place
-    from yolograft.metrics.cost import count_flops, gflops_ultralytics_convention
-    from yolograft.models.build import build, model_spec, sketch
+    from yolograft.metrics.cost import count_flops
+    from yolograft.models.build import build, sketch
     from yolograft.models.codebook import from_grafts
-    from yolograft.models.weights import prove_identity
 
     size = read_imgsz(imgsz)
-    base = model_spec(model, num_classes=classes, levels=read_levels(levels))
-    grafts = [parse_graft(graft)] if graft else []
-    code = from_grafts(grafts)
-    spec = place(base, *grafts)
-    # A class of the user's own may compute with values: count it on a real network.
-    network = build(spec, code=code) if code else sketch(spec)
-    params = sum(fact.params for fact in network.facts)
+    stored, notes = _trained(model, force=force)
+    own = _own_classes(model, stored, code or ())
+    base = _spec(model, stored, classes=classes, levels=levels, code=own)
+    # A graft onto trained weights starts as the identity unless the expression says otherwise.
+    grafts = [parse_graft(graft, init="identity" if stored else "paper")] if graft else []
+    book = own | from_grafts(grafts)
+    spec = grafting.graft(base, *grafts)
+    network = build(spec, code=book) if book else sketch(spec)  # own classes may compute with values
     flops = count_flops(network, size)
-    proof = None
-    if any(term.ref.init == "identity" for item in grafts for term in item.terms):
-        proof = prove_identity(build(base), build(spec, code=code), imgsz=(64, 96))
-    answer = {"model": model, "classes": classes, "imgsz": list(size), "params": params, "flops": flops}
+    identity = any(term.ref.init == "identity" for item in grafts for term in item.terms)
+    proof = _proof(base, build(spec, code=book), stored) if identity else None
     if output and output.json:
-        print_json(answer | {"layers": _layers(network), "identity": asdict(proof) if proof else None})
+        params = sum(fact.params for fact in network.facts)
+        counts = {"classes": base.num_classes, "imgsz": list(size), "params": params, "flops": flops}
+        answer = {"model": base.name, **counts, "layers": _layers(network)}
+        answer |= {"origin": stored.about.get("origin"), "notes": notes} if stored else {}
+        print_json(answer | {"identity": asdict(proof) if proof else None})
         return
-    layer_table(network.facts)
-    convention = gflops_ultralytics_convention(network, size)
-    say(f"{model}, {classes} classes: {params:,} parameters; at {size[0]}x{size[1]} {flops / 1e9:.4f} GFLOPs")
-    say(f"(convolution + matmul, 2 per MAC; {convention:.1f} in the ultralytics convention)")
-    for line in diff(base, spec):
+    _say_network(network, size, flops)
+    for line in (*notes, *grafting.diff(base, spec), *_advice(network)):
         say(line)
-    for fact in network.facts:
-        if fact.note:
-            # An advice begins with its code and holds the place.
-            say(fact.note if fact.note.startswith("YG") else f"{fact.name}: {fact.note}")
     if proof:
         say(f"identity start: {proof.line()}")
+
+
+def _say_network(network: Detector, size: tuple[int, int], flops: int) -> None:
+    from yolograft.metrics.cost import gflops_ultralytics_convention
+
+    convention = gflops_ultralytics_convention(network, size)
+    params = sum(fact.params for fact in network.facts)
+    named = f"{network.spec.name}, {network.spec.num_classes} classes"
+    for line in (*row_list(network), summary(network, convention)):
+        say(line)
+    say(f"{named}: {params:,} parameters; at {size[0]}x{size[1]} {flops / 1e9:.4f} GFLOPs")
+    say(f"(convolution + matmul, 2 per MAC; {convention:.1f} in the ultralytics convention)")
+
+
+def _own_classes(model: str, stored: StoredModel | None, files: Sequence[str]) -> dict[str, UserClass]:
+    """The classes of the user's own that a trained model or a model file names."""
+    from yolograft.models.codebook import from_files
+    from yolograft.models.modelfile import from_model
+
+    return from_files(stored.hashes, files) if stored else from_model(model, files)
+
+
+def _advice(network: Detector) -> list[str]:
+    """What the layers say of themselves; an advice begins with its code and holds the place."""
+    noted = [fact for fact in network.facts if fact.note]
+    return [fact.note if fact.note.startswith("YG") else f"{fact.name}: {fact.note}" for fact in noted]
+
+
+def _trained(model: str, *, force: bool) -> tuple[StoredModel | None, list[str]]:
+    """The trained model a path names, and what there is to say of it; nothing for a model's name."""
+    from yolograft.engine.foreignfolder import SUFFIXES, import_file
+    from yolograft.engine.modelfolder import read_model
+    from yolograft.study.pick import model_folder
+
+    path = Path(model)
+    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        imported = import_file(path, force=force)
+        return imported.stored, [f"{path.name}: {imported.placed.report.line()}", *imported.notes]
+    return (read_model(model_folder(path)), []) if path.is_dir() else (None, [])
+
+
+def _spec(
+    model: str,
+    stored: StoredModel | None,
+    *,
+    classes: int | None,
+    levels: str | None,
+    code: Codebook,
+) -> ModelSpec:
+    """The detector a name or a trained model means.
+
+    Raises:
+        SpecError: a trained model with classes or levels of the user's (YG193).
+    """
+    from yolograft.errors import SpecError
+    from yolograft.models.build import model_spec
+
+    if stored is None:
+        return model_spec(model, num_classes=classes, levels=read_levels(levels), code=code)
+    if classes is not None or levels is not None:
+        asked = "--classes" if classes is not None else "--levels"
+        raise SpecError(
+            "YG193", f"{asked} beside a trained model, which has its own", fix=f"leave out {asked}"
+        )
+    return stored.spec
+
+
+def _proof(base: ModelSpec, grafted: Detector, stored: StoredModel | None) -> IdentityProof:
+    """The grafted detector against the one below it, both on trained weights where there are some."""
+    from yolograft.models.build import build
+    from yolograft.models.weights import kept_weights, prove_identity
+
+    below = build(base)
+    if stored is not None:
+        below.load_state_dict(stored.tensors)
+        kept, _ = kept_weights(grafted, stored.tensors, num_classes=base.num_classes)
+        grafted.load_state_dict({**grafted.state_dict(), **kept})
+    return prove_identity(below, grafted, imgsz=(64, 96))
 
 
 def _layers(network: Detector) -> list[dict[str, object]]:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from yolograft.models.facts import LayerFacts
-
 
 LEAST_WIDTH, FILE_WIDTH = 132, 1000
 
@@ -53,20 +49,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else printable(str(value))
-
-
-def layer_table(facts: Sequence[LayerFacts]) -> None:
-    """The layers of a network in order; grafted ones marked with +."""
-    rows = [
-        (
-            "+" if "+" in f.name else "",
-            f.name,
-            f.module,
-            ", ".join(f.inputs),
-            f.out_channels,
-            f.stride,
-            f.params,
-        )
-        for f in facts
-    ]
-    plain_table(("", "layer", "module", "reads", "channels", "stride", "parameters"), rows)

@@ -29,6 +29,7 @@ CHECKS: dict[str, Check] = {
     "options": shape_checks.options,
     "shape": shape_checks.shape,
     "large": shape_checks.large,
+    "narrow": shape_checks.narrow,
     "batch_of_one": shape_checks.batch_of_one,
     "parameters": shape_checks.parameters,
     "registered": ownership_checks.registered,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dis
+from dataclasses import replace
 from itertools import product
+from types import FunctionType
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from yolograft.doctor.report import Finding, failed, passed, skipped
+from yolograft.doctor.report import Finding, failed, passed, skipped, warned
 from yolograft.doctor.specimen import SWALLOWED, Size, Specimen, listed, run, said, shape_text
 from yolograft.errors import YolograftError
 
 PLAIN: Size = (16, 16)
+NARROW = 16
 # P3 of a square and of a wide image of 640 px or more.
 LARGE: tuple[Size, ...] = ((80, 80), (48, 96))
 NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
@@ -43,12 +47,42 @@ def runs(specimen: Specimen) -> Finding:
 
 
 def options(specimen: Specimen) -> Finding:
-    """An option that does not exist is refused."""
+    """An option that does not exist is refused, and one that does is read."""
     try:
         specimen.construct(**{SWALLOWED: 1})
     except (Exception, SystemExit):
-        return passed("option_refused")
+        unread = _unread(specimen)
+        return warned("option_unread", names=listed(unread)) if unread else passed("option_refused")
     return failed("option_swallowed", name=specimen.name)
+
+
+def _unread(specimen: Specimen) -> list[str]:
+    """Parameters of the user's constructor that its code never loads."""
+    init = specimen.user.cls.__init__ if specimen.user else None
+    if not isinstance(init, FunctionType):
+        return []
+    code = init.__code__
+    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    # An inner function, or locals() and the like, may read what the code itself does not load.
+    if {"locals", "vars"} & set(code.co_names):
+        return []
+    # Newer interpreters load two names in one instruction.
+    loaded: set[str] = set(code.co_cellvars)
+    for step in dis.get_instructions(code):
+        if step.opname.startswith("LOAD") or "LOAD_FAST" in step.opname:
+            loaded.update(step.argval if isinstance(step.argval, tuple) else (step.argval,))
+    return [name for name in names if name not in loaded]
+
+
+def narrow(specimen: Specimen) -> Finding:
+    """Few channels pass too: ``channels // reduction`` needs a floor where a map has less than reduction."""
+    small = replace(specimen, channels=min(NARROW, specimen.channels))
+    try:
+        with torch.no_grad():
+            run(small.fresh().eval(), small.maps(PLAIN))
+    except (Exception, SystemExit) as error:
+        return warned("narrow_fails", channels=small.channels, error=said(error, specimen))
+    return passed("narrow", channels=small.channels)
 
 
 def promised(specimen: Specimen, module: nn.Module, size: Size, batch: int) -> tuple[int, ...]:

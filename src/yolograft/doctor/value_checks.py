@@ -10,7 +10,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from yolograft.doctor.report import Finding, failed, passed
+from yolograft.doctor.report import Finding, failed, passed, warned
 from yolograft.doctor.specimen import Specimen, relative_error, run, said, sow
 
 PLAIN, SMALL, ODD = (16, 16), (6, 9), (13, 20)
@@ -18,6 +18,9 @@ DOUBLE_ERROR, FLOAT_ERROR = 1e-9, 1e-4
 FLAT = 1e-6
 # Output over input at initialisation: outside, the layers around it start from nothing or from noise.
 QUIETEST, LOUDEST = 0.05, 20.0
+# Below, trained features lose much of their size in the first step. A gate that differs from a constant by
+# less than this share of the output does not choose anything yet.
+DAMPED, CONSTANT = 0.7, 0.02
 
 
 def finite(specimen: Specimen) -> Finding:
@@ -38,6 +41,12 @@ def finite(specimen: Specimen) -> Finding:
             raise
         if bad:
             return failed(f"not_finite_{case}", map=list(x.shape), what=bad[0], where=bad[1])
+    module = specimen.fresh().eval()
+    for part in module.modules():
+        if isinstance(getattr(part, "running_mean", None), Tensor) and isinstance(part.weight, Tensor):
+            part.weight.data.zero_()
+    if bad := _not_finite(module, cases["noise"], backward=False):
+        return failed("not_finite_gamma", what=bad[0])
     return passed("finite")
 
 
@@ -156,7 +165,24 @@ def scale(specimen: Specimen) -> Finding:
         return failed("loud", most=f"{LOUDEST:g}", **values)
     if min(ratios.values()) < QUIETEST:
         return failed("quiet", least=f"{QUIETEST:g}", **values)
-    return passed("sized", **values)
+    factor, rest = _multiple(specimen, module)
+    if rest < CONSTANT and not abs(factor - 1) < CONSTANT:
+        return warned("only_scales", factor=f"{factor:.2g}", rest=f"{100 * rest:.1g}")
+    return passed("damped" if min(ratios.values()) < DAMPED else "sized", **values)
+
+
+def _multiple(specimen: Specimen, module: nn.Module) -> tuple[float, float]:
+    """The number an input is best multiplied with to get the output, and what is left over, relative to that.
+
+    The channels of the input have means of their own: gates that look at means alone have something to see.
+    """
+    x = specimen.maps(PLAIN, batch=4) + 2 * specimen.maps((1, 1), batch=4, seed=1)
+    with torch.no_grad():
+        y = run(module.train(), x.clone())
+    if x.shape != y.shape:
+        return 1.0, 1.0
+    factor = float((x * y).sum() / (x * x).sum())
+    return factor, float((y - factor * x).norm() / y.norm().clamp(min=1e-30))
 
 
 def state_dict(specimen: Specimen) -> Finding:

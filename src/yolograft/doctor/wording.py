@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from yolograft.doctor.fix_wording import MODULE_FIXES
 from yolograft.doctor.machine_wording import MACHINE_FIXES, MACHINE_NAMES, MACHINE_REASONS
 
 Pair = tuple[str, str]
@@ -19,6 +20,7 @@ MODULE_NAMES: dict[str, Pair] = {
     "options": ("unknown option refused", "拒绝未知选项"),
     "shape": ("declared shape = real shape", "声明形状与实际一致"),
     "large": ("maps as large as in a run", "实际训练大小的特征图"),
+    "narrow": ("maps of few channels", "通道数很少的特征图"),
     "batch_of_one": ("trains on a batch of one", "批量为 1 时能训练"),
     "parameters": ("parameters independent of map size", "参数不随特征图尺寸变化"),
     "registered": ("optimiser sees every parameter", "优化器看得到全部参数"),
@@ -62,6 +64,12 @@ MODULE_REASONS: dict[str, Pair] = {
         "**kwargs swallows any name: a misspelt option of {name} is ignored without a word",
         "**kwargs 吞掉任何名字：{name} 的选项拼错时没有任何提示",
     ),
+    "option_unread": (
+        "__init__ never reads {names}: whatever is given there, nothing changes",
+        "__init__ 从未读取 {names}：写什么都不起作用",
+    ),
+    "narrow": ("{channels} channels pass", "{channels} 个通道可以通过"),
+    "narrow_fails": ("a map of {channels} channels raises {error}", "{channels} 个通道的特征图抛出 {error}"),
     "shape_kept": ("as declared on {sizes}", "在 {sizes} 上与声明一致"),
     "shape_assumed": (
         "kept on {sizes}; out_channels is not declared, {channels} assumed",
@@ -150,6 +158,10 @@ MODULE_REASONS: dict[str, Pair] = {
         "a map of one pixel {map} gives {what} in {where}: a division by H*W-1, or by a variance of 0",
         "单像素输入 {map} 时 {where} 出现 {what}：除以了 H*W-1 或为 0 的方差",
     ),
+    "not_finite_gamma": (
+        "with the scales of its norms at zero, as pruning leaves them, the output is {what}: 0/0",
+        "归一化的缩放系数全为零时（剪枝后常见）输出出现 {what}：0/0",
+    ),
     "input_kept": ("the input is the same afterwards", "前向之后输入不变"),
     "writes_input": (
         "forward writes into its input, which other layers still read",
@@ -180,6 +192,17 @@ MODULE_REASONS: dict[str, Pair] = {
     "sized": (
         "std of output over input: {training} in training, {evaluation} in evaluation",
         "输出与输入标准差之比：训练 {training}，评估 {evaluation}",
+    ),
+    "damped": (
+        "std of output over input: {training} in training, {evaluation} in evaluation; onto trained weights "
+        "it goes with init=identity, the default there",
+        "输出与输入标准差之比：训练 {training}，评估 {evaluation}；"
+        "嫁接到训练过的权重上请用 init=identity（默认即是）",
+    ),
+    "only_scales": (
+        "at the start the output is {factor} x the input and nothing else, within {rest} %: "
+        "nothing is chosen yet",
+        "初始时输出就是输入的 {factor} 倍（误差 {rest} %以内）：还没有任何取舍",
     ),
     "loud": (
         "output std is {training} x the input in training, {evaluation} x in evaluation (at most {most})",
@@ -276,105 +299,6 @@ MODULE_REASONS: dict[str, Pair] = {
     "half_open_pool": (
         "{names} has no ONNX form that fits all sizes",
         "{names} 没有适用于所有尺寸的 ONNX 形式",
-    ),
-}
-
-MODULE_FIXES: dict[str, Pair] = {
-    "written_over": ("y = y + z, not y += z or y[...] = z", "写 y = y + z，不写 y += z 或 y[...] = z"),
-    "devices_mixed": (
-        "torch.zeros(..., device=x.device); register_buffer for attributes",
-        "torch.zeros(..., device=x.device)；属性用 register_buffer",
-    ),
-    "leaves_device": ("make new tensors with device=x.device", "新建张量时写 device=x.device"),
-    "several_inputs": ("forward(self, x) with x of [B, C, H, W]", "写成 forward(self, x)，x 为 [B, C, H, W]"),
-    "no_tensor": ("end forward with `return x`", "forward 末尾写 `return x`"),
-    "option_swallowed": (
-        "name the options: def __init__(self, in_channels, *, k=7)",
-        "写明选项：def __init__(self, in_channels, *, k=7)",
-    ),
-    "size_fails": ("any height and width: pad, mean() or interpolate", "支持任意高宽：补边、mean() 或插值"),
-    "wrong_channels": ("self.out_channels = {real}", "self.out_channels = {real}"),
-    "wrong_shape": (
-        "set self.out_channels and self.stride to what forward returns",
-        "让 self.out_channels 与 self.stride 等于 forward 的实际输出",
-    ),
-    "norm_of_one_value": (
-        "no batch norm after global pooling: a bias, or GroupNorm",
-        "全局池化之后不用批归一化：改用偏置或 GroupNorm",
-    ),
-    "made_by_map": ("make them in __init__ from in_channels alone", "在 __init__ 中只依据 in_channels 创建"),
-    "hidden": (
-        "make it an attribute of the module; nn.ModuleList or nn.ParameterList instead of a Python list",
-        "直接作为模块属性；列表用 nn.ModuleList 或 nn.ParameterList",
-    ),
-    "plain_tensor": ("self.register_buffer(name, tensor)", "self.register_buffer(名称, 张量)"),
-    "dead": ("use them in forward, or remove them", "在 forward 中使用，或删除"),
-    "cut_off": ("use the parameter itself", "直接使用参数本身"),
-    "not_the_slope": (
-        "use the tensor itself; if the cut is meant, say so in its docstring",
-        "直接使用该张量；若有意截断，请在文档字符串中说明",
-    ),
-    "input_cut": ("compute from x, not from x.data or x.detach()", "用 x 计算，不用 x.data 或 x.detach()"),
-    "not_finite_noise": ("clamp before exp, log and sqrt", "在 exp、log、sqrt 之前加 clamp"),
-    "not_finite_zeros": ("add an epsilon to the denominator and under the root", "在分母和根号下加一个小量"),
-    "not_finite_ones": ("add an epsilon to the variance before the root", "方差开方前加一个小量"),
-    "not_finite_pixel": (
-        "max(H * W - 1, 1), and an epsilon under the root",
-        "用 max(H * W - 1, 1)，根号下加小量",
-    ),
-    "writes_input": (
-        "x = x + y instead of x += y; relu without inplace=True",
-        "用 x = x + y 代替 x += y；relu 不用 inplace=True",
-    ),
-    "softmax_over_batch": ("softmax(..., dim=-1)", "softmax(..., dim=-1)"),
-    "batch_mixed": (
-        "keep dimension 0 out of every softmax, mean and view",
-        "softmax、mean、view 都不要碰第 0 维",
-    ),
-    "one_image_fails": ("squeeze(dim), never squeeze()", "用 squeeze(dim)，不用 squeeze()"),
-    "flat": (
-        "a softmax over one channel is 1 everywhere: more channels; or add x",
-        "对单通道做 softmax 处处为 1：增加通道数，或加上 x",
-    ),
-    "not_repeated": ("F.dropout(x, training=self.training)", "F.dropout(x, training=self.training)"),
-    "loud": ("normalise, or start from smaller weights", "加归一化，或减小初始权重"),
-    "quiet": (
-        "add the input (x + f(x)), or graft with init=identity",
-        "加上输入（x + f(x)），或嫁接时用 init=identity",
-    ),
-    "state_lost": (
-        "register_buffer for every tensor that forward needs",
-        "forward 用到的张量都用 register_buffer 注册",
-    ),
-    "half_far": (
-        "compute sums, means and softmax in fp32: x.float()",
-        "求和、均值、softmax 用 fp32：x.float()",
-    ),
-    "half_not_finite": ("compute that part in fp32: x.float()", "这一段改用 fp32：x.float()"),
-    "half_gradient": ("compute that part in fp32: x.float()", "这一段改用 fp32：x.float()"),
-    "contiguous_copy": ("reshape instead of view", "用 reshape 代替 view"),
-    "layout_fails": ("reshape instead of view", "用 reshape 代替 view"),
-    "copy_fails": (
-        "hold no graph and no open file; torch.nn.utils.parametrizations for weight norm",
-        "不要保存计算图或打开的文件；weight norm 用 torch.nn.utils.parametrizations",
-    ),
-    "copy_later": (
-        "torch.nn.utils.parametrizations.spectral_norm instead of the old form; store a.detach()",
-        "用 torch.nn.utils.parametrizations.spectral_norm 代替旧写法；保存时用 a.detach()",
-    ),
-    "graph_kept": ("store a.detach(), or nothing", "保存 a.detach()，或干脆不保存"),
-    "mode_changed": ("leave train() and eval() to the caller", "train() 与 eval() 由调用者决定"),
-    "buffers_change": ("write buffers under `if self.training:`", "只在 `if self.training:` 下改写缓冲区"),
-    "reseeds": ("remove torch.manual_seed from forward", "去掉 forward 里的 torch.manual_seed"),
-    "frozen": ("requires_grad stays True where it should learn", "需要学习的参数保持 requires_grad=True"),
-    "substitute": (
-        "nothing, if that is meant; say so in the docstring",
-        "若有意如此则无需改动，请在文档字符串中说明",
-    ),
-    "no_extra": ('pip install "yolograft[{extra}]"', 'pip install "yolograft[{extra}]"'),
-    "half_open_pool": (
-        "x.mean(3, keepdim=True) or x.mean(2, keepdim=True)",
-        "用 x.mean(3, keepdim=True) 或 x.mean(2, keepdim=True)",
     ),
 }
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from yolograft.errors import SpecError
 from yolograft.graph.expr import GraftSpec, Site
+from yolograft.graph.naming import free_name, stem
 from yolograft.graph.sites import edge_slot, head_slot, origin, resolve
 from yolograft.graph.spec import LayerSpec, ModelSpec, ModuleRef
 
-BLOCKS_WITH_BOTTLENECKS = ("c2f",)
+BLOCKS_WITH_BOTTLENECKS = ("c2f", "c3")
 
 
 def graft(spec: ModelSpec, *grafts: GraftSpec) -> ModelSpec:
@@ -52,13 +53,7 @@ def _place(spec: ModelSpec, ref: ModuleRef, site: Site) -> ModelSpec:
 
 
 def _graft_name(spec: ModelSpec, place: str, ref: ModuleRef) -> str:
-    stem = ref.module.rsplit("::", 1)[-1].removeprefix("timm:").lower()
-    base = f"{place}+{''.join(c if c.isascii() and c.isalnum() else '_' for c in stem)}"
-    taken = {layer.name for layer in spec.layers}
-    name, count = base, 2
-    while name in taken:
-        name, count = f"{base}.{count}", count + 1
-    return name
+    return free_name(f"{place}+{stem(ref.module)}", {layer.name for layer in spec.layers})
 
 
 def _after(spec: ModelSpec, ref: ModuleRef, target: str) -> ModelSpec:

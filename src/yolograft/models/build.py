@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from yolograft import rng
-from yolograft.errors import ModuleError, YolograftError
+from yolograft.errors import ModuleError, SpecError, YolograftError
 from yolograft.graph.levels import STOCK, check_levels, keep_levels
 from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, ModuleRef
 from yolograft.graph.zoofile import read_model_file
@@ -26,6 +26,7 @@ from yolograft.models.detector import Detector
 from yolograft.models.facts import LayerFacts, advice, facts_of
 from yolograft.models.identity import IdentityStart
 from yolograft.models.layout import give_contiguous_maps
+from yolograft.models.modelfile import is_model_file, read_model
 from yolograft.models.probe import PROBE_SIZES, is_foreign, verify, with_trial
 from yolograft.models.timm_bridge import timm_attention
 from yolograft.models.usercode import adapt
@@ -34,19 +35,33 @@ from yolograft.models.usercode import adapt
 BUILT_IN = ("num_classes", "strides", "inner", "inside")
 
 
-def model_spec(model: str, *, num_classes: int = 80, levels: Sequence[str] = STOCK) -> ModelSpec:
-    """The stock spec of a model name such as ``yolov8n``.
+def model_spec(
+    model: str,
+    *,
+    num_classes: int | None = None,
+    levels: Sequence[str] = STOCK,
+    code: Codebook | None = None,
+) -> ModelSpec:
+    """The stock spec of a model such as ``yolov8n``, or what a model file says: ``my.yaml``, ``my.yaml:s``.
 
     Args:
-        levels: where the head predicts, of p2 (stride 4) to p5 (stride 32).
+        num_classes: of the head; 80, or what the file says, when left out.
+        levels: where the head predicts, of p2 (stride 4) to p5 (stride 32); a file's own head is kept whole
+            where the stock levels are asked for.
+        code: classes of the user's own that a model file names.
 
     Raises:
-        SpecError: no such model (YG106) or level (YG132).
+        SpecError: no such model (YG106) or level (YG132); a model file that is wrong (YG130, YG140-YG147).
     """
-    family, scale = split_model_name(model)
     levels = check_levels(levels)
+    if is_model_file(model):
+        spec = read_model(model, num_classes=num_classes, code=code).spec
+        return spec if levels == STOCK else keep_levels(spec, levels)
+    family, scale = split_model_name(model)
     file = family.p2_file if "p2" in levels else family.model_file
-    return keep_levels(read_model_file(file, scale, num_classes), levels)
+    if file is None:
+        raise SpecError("YG132", f"{family.name} has no level p2", fix="levels: p3,p4,p5")
+    return keep_levels(read_model_file(file, scale, 80 if num_classes is None else num_classes), levels)
 
 
 def instantiate(
@@ -66,7 +81,8 @@ def instantiate(
             or its constructor fails (YG213, or a code of the module's own).
     """
     note = ""
-    options = {key: value for key, value in ref.args if not isinstance(value, tuple)}
+    # The spec keeps lists as tuples; strangers' constructors were written for lists.
+    options = {key: list(value) if isinstance(value, tuple) else value for key, value in ref.args}
     if "::" in ref.module:
         if ref.module not in code:
             raise ModuleError("YG203", f"{ref.module} is not loaded", fix="name its file with --code")

@@ -23,7 +23,7 @@ from torch import nn
 
 from yolograft.errors import ModuleError
 
-Option = bool | int | float | str
+Option = bool | int | float | str | list[bool | int | float | str]
 
 CHANNEL_NAMES = (
     *("in_channels", "channels", "channel", "in_planes", "inp", "c1", "dim"),

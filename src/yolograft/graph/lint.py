@@ -1,0 +1,69 @@
+"""What is wrong with an index file, found without building anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from yolograft.graph.align import Nearest
+from yolograft.graph.indexfile import IndexFile, Row, Scale
+from yolograft.graph.lint_finding import Finding
+from yolograft.graph.lint_head import lint_head
+from yolograft.graph.lint_keys import lint_keys, scales_line
+from yolograft.graph.lint_lineage import Lineage, lineage
+from yolograft.graph.lint_rows import lint_rows, read_rows
+from yolograft.graph.lint_scales import lint_scales
+from yolograft.graph.lint_shapes import strides
+from yolograft.graph.lint_wiring import lint_unread, lint_wiring
+from yolograft.graph.mend_row import RowReading
+from yolograft.graph.stock import index_rows
+from yolograft.graph.words import Words
+from yolograft.graph.yamlnodes import Node
+
+_WIRING = frozenset({"YG150", "YG151", "YG152"})
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """A file beside the stock graph it is nearest to.
+
+    line: its rows beside the stock's. readings: each row as its module takes it. strides: of each row's map.
+    """
+
+    line: Lineage
+    readings: tuple[RowReading, ...]
+    strides: tuple[float, ...]
+    findings: tuple[Finding, ...]
+
+
+def lint(
+    file: IndexFile,
+    found: Nearest,
+    *,
+    words: Words,
+    scale: Scale,
+    top: Mapping[str, Node] | None = None,
+    foreign: Collection[str] = (),
+) -> Lint:
+    """Compare a file with its nearest stock graph, and its rows with what their modules take.
+
+    Args:
+        scale: the multiples it is read with. top: its top-level keys, for what stands outside the rows.
+        foreign: module names that mean a class of the user's own.
+    """
+    line = lineage(file.rows, stock_rows(found, words), found.places)
+    steps = strides(file.rows)
+    readings = read_rows(file.rows, words, scale)
+    findings = [*lint_wiring(line, steps), *lint_head(file, line, steps)]
+    settled = not any(finding.code in _WIRING for finding in findings)
+    findings += lint_unread(line, settled=settled)
+    findings += lint_rows(readings, steps, words, scale, foreign=foreign)
+    keys = top or {}
+    findings += [*lint_keys(keys, file.num_classes), *lint_scales(file, scales_line(keys))]
+    return Lint(line, readings, steps, tuple(sorted(findings, key=lambda finding: finding.line)))
+
+
+def stock_rows(found: Nearest, words: Words) -> tuple[Row, ...]:
+    """The stock graph as rows, with the numbers of the scale it was found at."""
+    scale = found.stock.scales.get(found.scale)
+    return index_rows(found.stock, words, scale=scale) if scale else index_rows(found.stock, words)

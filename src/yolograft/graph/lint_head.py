@@ -1,0 +1,76 @@
+"""Is the head there, last, and on the levels it is meant for?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from yolograft.graph.indexfile import IndexFile, Row
+from yolograft.graph.lint_finding import Finding, listed
+from yolograft.graph.lint_lineage import Lineage
+from yolograft.graph.lint_shapes import stride_text
+from yolograft.graph.lint_wiring import HEADS, NEAR, wrong_inputs
+
+
+def lint_head(file: IndexFile, line: Lineage, strides: Sequence[float]) -> Iterator[Finding]:
+    """Presence and place (YG152), levels (YG151), classes and anchors (YG159)."""
+    heads = [row for row in line.rows if row.module in HEADS]
+    if not heads:
+        yield _no_head(line)
+        return
+    head = heads[-1]
+    for other in heads[:-1]:
+        yield Finding("YG152", "two_heads", other.line, {"module": other.module, "last": head.index})
+    if head is not line.rows[-1]:
+        after = line.rows[head.index + 1]
+        values = {"module": head.module, "row": head.index, "after": after.module}
+        yield Finding("YG152", "not_last", after.line, values)
+    yield from _levels(line, strides, head)
+    yield from _classes(file, head)
+    if file.family == "yolov5":
+        yield from _anchors(file, head)
+
+
+def _no_head(line: Lineage) -> Finding:
+    last = line.rows[-1]
+    ends_at = max(line.standing, default=-1)
+    goes_on = len(line.stock) - 1 - ends_at
+    values = {"module": last.module, "row": last.index, "more": goes_on}
+    return Finding("YG152", "no_head", last.line, values)
+
+
+def _levels(line: Lineage, strides: Sequence[float], head: Row) -> Iterator[Finding]:
+    modules = listed([line.rows[index].module for index in head.inputs])
+    levels = [strides[index] for index in head.inputs]
+    values = {"module": head.module, "now": listed(head.inputs), "modules": modules}
+    values["strides"] = listed([stride_text(stride) for stride in levels])
+    place = line.places[head.index]
+    if line.share >= NEAR and place is not None:
+        wanted = [line.meant(index) for index in line.stock[place].inputs]
+        rows = [line.tail(index) for index in wanted if index is not None]
+        values |= {"meant": listed(rows), "count": len(head.inputs), "stock": len(wanted)}
+        values["meant_modules"] = listed([line.rows[line.origin(index)].module for index in rows])
+        if len(head.inputs) != len(wanted):
+            more = len(head.inputs) > len(wanted)
+            yield Finding("YG151", "more_levels" if more else "fewer_levels", head.line, values, note=more)
+            return
+        if wrong_inputs(line, head, place):
+            joined = any(line.rows[line.origin(index)].module == "Concat" for index in head.inputs)
+            yield Finding("YG151", "on_concat" if joined else "wrong_levels", head.line, values)
+            return
+    if any(line.rows[index].module == "Concat" for index in head.inputs):
+        yield Finding("YG151", "reads_concat", head.line, values)
+    elif levels != sorted(set(levels)):
+        yield Finding("YG151", "level_order", head.line, values)
+
+
+def _classes(file: IndexFile, head: Row) -> Iterator[Finding]:
+    written = head.args[0] if head.args else "nc"
+    if isinstance(written, int) and not isinstance(written, bool) and written != file.num_classes:
+        values = {"module": head.module, "written": written, "classes": file.num_classes}
+        yield Finding("YG159", "classes", head.line, values)
+
+
+def _anchors(file: IndexFile, head: Row) -> Iterator[Finding]:
+    if file.anchors and len(file.anchors) != len(head.inputs):
+        values = {"anchors": len(file.anchors), "levels": len(head.inputs)}
+        yield Finding("YG159", "anchor_levels", head.line, values)

@@ -1,0 +1,158 @@
+"""A user's model file: the index dialect with the catalog's words and classes of the user's own."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolograft.errors import ModuleError, SpecError
+from yolograft.graph.dialect import read_index_file
+from yolograft.graph.dialect_write import FAMILIES as DIALECT_FAMILIES
+from yolograft.graph.indexfile import IndexFile
+from yolograft.graph.indexspec import Reading, read_spec
+from yolograft.graph.spec import ModelSpec
+from yolograft.graph.stock import Stock, read_stock
+from yolograft.graph.words import Form, Slot, Word, Words, by_name
+from yolograft.models.catalog import FAMILIES, model_names
+from yolograft.models.codebook import Codebook
+from yolograft.models.dialect_words import WORDS
+from yolograft.models.usercode import CHANNEL_NAMES, OUTPUT_NAMES, UserClass, load_user_class
+
+_MODEL_FILE = re.compile(r"(?P<path>.+\.ya?ml)(:(?P<scale>\w+))?", re.IGNORECASE | re.DOTALL)
+# A larger number in a row is a count of channels, whatever the first option is called.
+_LARGEST_OPTION = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model file read. file: its rows. reading: the detector they mean."""
+
+    file: IndexFile
+    reading: Reading
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The detector.
+
+        Raises:
+            SpecError: a row is not what its module takes, though it could be read.
+        """
+        for note in self.reading.notes:
+            if note.wrong:
+                raise note.error(self.file.name)
+        return self.reading.spec
+
+
+def is_model_file(model: str) -> bool:
+    """Whether a model is given as ``my.yaml`` or ``my.yaml:s`` rather than by name."""
+    return _MODEL_FILE.fullmatch(model) is not None
+
+
+def read_model(model: str, *, num_classes: int | None = None, code: Codebook | None = None) -> ModelFile:
+    """Read ``my.yaml`` or ``my.yaml:s``.
+
+    Args:
+        num_classes: of the head; that of the file when left out.
+        code: classes of the user's own that rows may name; see `from_model`.
+
+    Raises:
+        SpecError: the file is missing, is no model file or says what cannot be (YG130, YG140-YG147).
+    """
+    file, scale = _open(model)
+    words = words_with((code or {}).values())
+    reading = read_spec(file, stocks=stocks(), words=words, scale=scale, num_classes=num_classes)
+    return ModelFile(file, reading)
+
+
+def _open(model: str) -> tuple[IndexFile, str]:
+    """The rows of a file, and the scale asked for; empty where none is."""
+    match = _MODEL_FILE.fullmatch(model)
+    path = Path(match["path"] if match else model).expanduser()
+    if not path.is_file():
+        stock = path.stem in model_names()
+        fix = f"the stock model is {path.stem}, without .yaml" if stock else "give the path of a YAML file"
+        raise SpecError("YG140", "no such file", where=str(path), fix=fix)
+    return read_index_file(path), (match and match["scale"]) or ""
+
+
+def from_model(model: str, files: Sequence[str | Path]) -> dict[str, UserClass]:
+    """The classes of the user's own that a model given as a file names; none for a model's name.
+
+    Args:
+        files: where to look for them; they run because they are named here.
+
+    Raises:
+        SpecError: as `read_model`.
+        ModuleError: a file is missing or does not import (YG22x).
+    """
+    if not files or not is_model_file(model):
+        return {}
+    return classes_for(_open(model)[0], files)
+
+
+def stocks() -> tuple[Stock, ...]:
+    """The stock graphs files are compared with: those of the families the dialect has a head for."""
+    known = [family for family in FAMILIES.values() if family.name in DIALECT_FAMILIES]
+    files = [file for family in known for file in (family.model_file, family.p2_file)]
+    return tuple(read_stock(file) for file in files if file is not None)
+
+
+def classes_for(file: IndexFile, files: Sequence[str | Path]) -> dict[str, UserClass]:
+    """The classes of the user's own that rows name, by reference.
+
+    Raises:
+        ModuleError: a file is missing or does not import (YG22x).
+    """
+    book: dict[str, UserClass] = {}
+    for name in dict.fromkeys(row.module for row in file.rows):
+        if not name.isidentifier():
+            continue
+        for source in files:
+            try:
+                user = load_user_class(source, name)
+            except ModuleError as error:
+                # Not every file defines every name; what nobody defines is a row's mistake.
+                if error.code not in ("YG222", "YG223"):
+                    raise
+                continue
+            book[user.reference] = user
+            break
+    return book
+
+
+def words_with(classes: Iterable[UserClass] = ()) -> Words:
+    """The table of words; the user's own classes take their names."""
+    own = [_word_of(user) for user in classes]
+    return {**WORDS, **by_name(*own)}
+
+
+def _word_of(user: UserClass) -> Word:
+    """Argument orders of a class, from its signature."""
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+    inherits = "__init__" not in vars(user.cls) and not inspect.signature(user.cls).parameters
+    given = {} if inherits else inspect.signature(user.cls).parameters
+    names = [name for name, parameter in given.items() if parameter.kind in plain]
+    first = names[0] if names else ""
+    if first not in CHANNEL_NAMES:
+        return Word(user.reference, (user.class_name,), (Form(_options(names)),), keeps=True)
+    channels, rest = Slot(first, "in"), names[1:]
+    forms = [Form((channels, *_options(rest)))]
+    if rest and rest[0] == OUTPUT_NAMES.get(first):
+        same, out = Slot(rest[0], "in"), Slot(rest[0], "out", rest[0])
+        after = _options(rest[1:])
+        widened = Form((out, *after), least=1, out=rest[0])
+        forms = [Form((channels, same, *after)), Form((channels, *after)), widened]
+    elif rest:
+        forms.append(Form((_option(rest[0], _LARGEST_OPTION), *_options(rest[1:])), least=1))
+    return Word(user.reference, (user.class_name,), tuple(forms), keeps=True)
+
+
+def _options(names: Sequence[str]) -> tuple[Slot, ...]:
+    return tuple(_option(name) for name in names)
+
+
+def _option(name: str, most: int = 1 << 20) -> Slot:
+    return Slot(name, "any", name, most=most)
