@@ -31,7 +31,7 @@ FLAGS = {
 }
 UNPACKS = frozenset({"extractall", "unpack_archive"})
 # `open` of these opens no text file.
-NOT_TEXT = frozenset({"Image", "os", "webbrowser", "zipfile", "tarfile", "archive"})
+NOT_TEXT = frozenset({"Image", "os", "webbrowser", "zipfile", "tarfile", "archive", "opener"})
 
 
 def _calls(source: Source) -> Iterator[tuple[ast.Call, str]]:

@@ -92,7 +92,7 @@ def _wrong_layers(detector: Detector, tensors: Mapping[str, Tensor], report: Loa
     if report.misplaced:
         where = report.misplaced[0]
         cause += f"; this one is {list(tensors[where].shape)} in the file, {list(mine[where].shape)} here"
-    fix = f"weights of {detector.spec.name} with the same levels, or no --weights"
+    fix = f"weights of {detector.spec.name} with the same levels, or --force"
     return CheckpointError("YG420", cause, where=where, fix=fix)
 
 
