@@ -24,7 +24,19 @@ Lang = Literal["en", "zh"]
 SOURCE = ROOT / "docs" / "messages"
 PAGES: dict[Lang, Path] = {"en": Path("docs/errors.md"), "zh": Path("docs/errors.zh.md")}
 # The order on the page; also the order in which a first-time user meets them.
-GROUPS = ("commands", "expressions", "modules", "data", "findings", "runs", "studies", "machine")
+GROUPS = (
+    "commands",
+    "expressions",
+    "index-files",
+    "index-findings",
+    "modules",
+    "data",
+    "findings",
+    "runs",
+    "weights",
+    "studies",
+    "machine",
+)
 # Faults that give no error elsewhere, or one that names no cause. Each has an example.
 FIRST = ("YG205", "YG420", "YG241", "YG706", "YG309")
 PARTS = {"title", "why", "fix"}

@@ -18,7 +18,7 @@ from yolograft.engine.recipe import Recipe
 from yolograft.engine.recipefile import shipped_recipes
 from yolograft.errors import MAX_LINE, CheckpointError, StudyError
 from yolograft.models.build import model_spec
-from yolograft.study.start import check_weights, with_weights
+from yolograft.study.start import check_weights, start_arms, with_weights
 
 RECIPE = "epochs: 9\nbatch: 8\nlr: 0.5\neval_points: 1\nprecision: fp32\naugment:\n  mosaic: 0.5\n"
 
@@ -141,7 +141,7 @@ def test_weights_to_start_from_are_named_hashed_and_held_to(
     listener = TerminalProgress()
     listener.note = notes.append  # type: ignore[method-assign]
     arm = Arm("x", read_model(model).spec)
-    with_weights(arm, str(model), Recipe(imgsz=(64, 96)), listener)
+    start_arms([arm], manifest_of(run), Recipe(imgsz=(64, 96)), listener)
     assert "not for verdicts" in notes[0] and "kept" in notes[1]
     # Other weights in their place: the study is no longer the one that was planned.
     (model / "state.json").write_text(json.dumps(state | {"sha256": "0" * 64}), encoding="utf-8")
@@ -156,7 +156,7 @@ def test_weights_that_would_land_in_other_layers_are_one_line(wide: Path) -> Non
     model = wide / "arms" / "baseline" / "seed-0" / "model"
     arm = Arm("x", model_spec("yolov8s", num_classes=5))
     with pytest.raises(CheckpointError) as caught:
-        with_weights(arm, str(model), Recipe(imgsz=(64, 96)), TerminalProgress())
+        with_weights(arm, read_model(model), Recipe(imgsz=(64, 96)), TerminalProgress())
     line = caught.value.line()
     assert line.startswith("YG420 ") and len(line) <= MAX_LINE and "yolov8s" in caught.value.fix
     assert "layers." in caught.value.where and "misplaced" in caught.value.cause

@@ -178,7 +178,7 @@ def test_the_first_evaluation_of_an_identity_graft_is_the_base(trained: Path, ti
     item = parse_graft("double_att@neck.p4+coord_att@neck.p3", init="identity")
     notes = _Notes()
     arm = Arm("x", graft(model_spec("yolov8n", num_classes=5), item))
-    arm = with_weights(arm, str(model), Recipe(imgsz=(64, 64)), notes)
+    arm = with_weights(arm, read_model(model), Recipe(imgsz=(64, 64)), notes)
     grafted = build(arm.spec, seed=9)
     grafted.load_state_dict({**grafted.state_dict(), **arm.weights})
     found = detect(grafted, stream, images=4)

@@ -15,7 +15,7 @@ from cyclopts import CycloptsError
 
 from yolograft.cli.app import DATA_VERBS, VERBS, build_app
 from yolograft.cli.recipes import make_recipe
-from yolograft.engine.recipefile import read_recipe_file
+from yolograft.engine.recipefile import read_recipe_file, shipped_recipes
 from yolograft.errors import YolograftError
 from yolograft.graph.ablate import ablate
 from yolograft.graph.expr import parse_graft
@@ -128,8 +128,9 @@ def test_named_verbs_and_options_exist() -> None:
 @pytest.mark.parametrize("page", ["docs/recipes.md", "docs/recipes.zh.md"])
 def test_recipes_and_keys_exist(page: str) -> None:
     _, recipes, keys, *_ = re.split(r"^\| (?:recipe|key|配方|键) \|.*\n", PAGES[page], flags=re.MULTILINE)
-    named = re.findall(r"^\| `([\w-]+)` \|", recipes, re.MULTILINE)
-    assert len(named) == 5 and all(read_recipe_file(name) for name in named)
+    rows = [row.split("|")[1] for row in recipes.split("\n\n")[0].splitlines()[1:]]
+    named = [name for row in rows for name in re.findall(r"`([\w-]+)`", row)]
+    assert sorted(named) == sorted(shipped_recipes()) and all(read_recipe_file(name) for name in named)
     have = make_recipe([]).to_json()
     rows = [row.split("|")[1] for row in keys.split("\n\n")[0].splitlines()[1:]]
     for key in (key for row in rows for key in re.findall(r"`([\w.]+)(?:: \w+)?`", row)):

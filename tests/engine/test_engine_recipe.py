@@ -16,8 +16,10 @@ OTHER: dict[str, Any] = {
     "epochs": 101, "batch": 17, "imgsz": (640, 672), "optimizer": "sgd", "lr": 0.001, "lr_final": 0.02,
     "momentum": 0.8, "weight_decay": 0.001, "warmup_epochs": 2, "ema_decay": 0.99, "ema_tau": 100,
     "clip": 5, "precision": "fp32", "box_gain": 1, "cls_gain": 1, "dfl_gain": 1, "small_boxes": "paper",
+    "obj_gain": 1, "l1_gain": 1,
     "box_loss": "siou", "multi_scale": 0.25, "class_balance": 0.5, "close_mosaic": 0,
-    "eval_points": 3, "augment": {"mosaic": 0.25},
+    "eval_points": 3, "augment": {"mosaic": 0.25}, "kept_lr": 0.5, "new_lr": 2, "new_warmup_epochs": 1,
+    "freeze_epochs": 1, "freeze": "backbone",
 }  # fmt: skip
 
 
@@ -41,7 +43,8 @@ def test_every_value_is_in_the_digest() -> None:
         {"imgsz": (0, 64)}, {"imgsz": (-32, 64)}, {"imgsz": 640}, {"optimizer": "adam"}, {"lr": "fast"},
         {"lr_final": 0}, {"momentum": 1}, {"clip": 0}, {"precision": "int8"}, {"ema_decay": 1},
         {"small_boxes": "no"}, {"box_loss": "iou"}, {"multi_scale": 0.6}, {"class_balance": -1},
-        {"eval_points": 0}, {"weight_decay": -1},
+        {"eval_points": 0}, {"weight_decay": -1}, {"kept_lr": 0}, {"new_lr": -1}, {"freeze": "head"},
+        {"freeze_epochs": -1}, {"new_warmup_epochs": "none"},
     ],
     ids=str,
 )  # fmt: skip

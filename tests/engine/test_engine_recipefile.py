@@ -10,9 +10,11 @@ import pytest
 from yolograft.cli.options import Training
 from yolograft.cli.recipes import make_recipe
 from yolograft.data.augment import AugmentConfig
-from yolograft.engine.recipe import Recipe
+from yolograft.engine.criteria import check_loss_settings
+from yolograft.engine.recipe import FINE_TUNING, Recipe
 from yolograft.engine.recipefile import RecipeFile, read_recipe_file, shipped_recipes
 from yolograft.errors import MAX_LINE, SpecError
+from yolograft.models.catalog import FAMILIES
 
 
 def written(text: str | bytes, folder: Path, name: str = "mine.yaml") -> str:
@@ -27,7 +29,7 @@ def test_a_shipped_recipe_is_whole_valid_and_explained(name: str) -> None:
     assert file.values.keys() == Recipe.model_fields.keys()
     assert file.values["augment"].keys() == AugmentConfig.model_fields.keys()
     recipe = make_recipe((), file=file)
-    assert (recipe.digest() == Recipe().digest()) == (name == "default")
+    assert (recipe.digest() == Recipe().digest()) == (name in ("default", "common"))
     data = shipped_recipes()[name].read_bytes()
     assert file.facts() == {"name": name, "sha256": hashlib.sha256(data).hexdigest()}
     assert data.startswith(b"# ") and data.count(b"  # ") >= 3
@@ -36,11 +38,35 @@ def test_a_shipped_recipe_is_whole_valid_and_explained(name: str) -> None:
 
 
 def test_shipped_recipes_differ() -> None:
-    assert {"default", "yolov8", "small-data", "light", "strong"} <= shipped_recipes().keys()
-    digests = {make_recipe((), file=read_recipe_file(name)).digest() for name in shipped_recipes()}
-    assert len(digests) == len(shipped_recipes())
+    known = {"default", "common", "finetune", "small-data", "light", "strong", *FAMILIES}
+    assert shipped_recipes().keys() == known
+    digests = {make_recipe((), file=read_recipe_file(name)).digest() for name in known - {"common"}}
+    assert len(digests) == len(known) - 1
     assert read_recipe_file("strong").values["augment"]["mixup"] > 0
     assert read_recipe_file("strong").values["multi_scale"] > 0
+
+
+@pytest.mark.parametrize("page", ["docs/recipes.md", "docs/recipes.zh.md"])
+def test_the_page_names_every_recipe_and_every_key_of_fine_tuning(page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    for name in (*shipped_recipes(), *FINE_TUNING, "freeze"):
+        assert f"`{name}`" in text, name
+    # Whatever the recipe for trained weights changes stands there with its value and a reason.
+    before, changed = Recipe(), make_recipe((), file=read_recipe_file("finetune"))
+    for key in Recipe.model_fields:
+        if key != "augment" and getattr(changed, key) != getattr(before, key):
+            value = getattr(changed, key)
+            assert f"`{key}: {value}" in text or f"`{key}: {value:g}" in text, key
+    assert (
+        changed.augment.mosaic == 0.5 and changed.augment.model_copy(update={"mosaic": 1.0}) == before.augment
+    )
+
+
+def test_a_family_recipe_trains_its_family() -> None:
+    for name, family in FAMILIES.items():
+        recipe = make_recipe((), file=read_recipe_file(name))
+        check_loss_settings(family, recipe)
+        assert recipe.optimizer == "sgd" and recipe.peak_lr(80) * 64 / recipe.batch == 0.01
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,16 @@ VERBS = {
     "train": "Train one detector, grafted or not.",
     "eval": "Measure a trained detector on a split.",
     "predict": "Run a trained detector on images or folders.",
+    "import": "Keep a .pt or .pth file of YOLOv5, YOLOv8 or YOLOX as a model folder.",
+    "export-yaml": "Write a model, grafted or not, as a YOLOv5 or YOLOv8 model file.",
     "show": "Show a model, grafted or not: layers, parameters, FLOPs.",
     "modules": "List the modules that can be grafted, or explain one.",
+    "check": "Find what is wrong in a YOLOv5 or YOLOv8 model file, and mend it.",
     "doctor": "Examine a module of your own, or this machine.",
     "new": "Write a module file of your own, with its test.",
     "report": "Write a study's report and tables again from its run folder.",
+    "weights": "Find official weights, or say where they come from.",
+    "licence": "Say where a trained model comes from: code, weights, data.",
 }
 DATA_VERBS = {
     "check": "Count a dataset and list what is odd in it.",
@@ -39,7 +44,8 @@ def build_app() -> App:
         suppress_keyboard_interrupt=False,
     )
     for verb, text in VERBS.items():
-        app.command(f"yolograft.cli.{verb}_verb:{verb}_", name=verb, help=text)
+        module = verb.replace("-", "_")
+        app.command(f"yolograft.cli.{module}_verb:{module}_", name=verb, help=text)
     data = App(name="data", help="Look at a dataset, split it, convert it.")
     for verb, text in DATA_VERBS.items():
         data.command(f"yolograft.cli.data_{verb}_verb:{verb}_", name=verb, help=text)

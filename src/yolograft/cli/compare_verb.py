@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -10,6 +11,7 @@ from yolograft.cli.options import Machine, Output, Training
 
 if TYPE_CHECKING:
     from yolograft.graph.ablate import Ablation
+    from yolograft.graph.expr import GraftSpec
 
 # What plain `yolograft compare` runs: a module as its paper means it, and one as a post printed it.
 DEMO_GRAFTS = (
@@ -19,13 +21,20 @@ DEMO_GRAFTS = (
 DEMO = {"epochs": 15, "imgsz": (128, 128), "batch": 8, "eval_points": 3}
 
 
+Models = Annotated[
+    list[str] | None, Parameter("--model", negative="", help="A further model name. Repeat for more.")
+]
+Grafts = Annotated[
+    list[str] | None, Parameter(negative="", help="One arm: a graft expression. Repeat for more.")
+]
+
+
 def compare_(
     model: str | None = None,
     /,
     *,
-    graft: Annotated[
-        list[str] | None, Parameter(negative="", help="One arm: a graft expression. Repeat for more.")
-    ] = None,
+    more_models: Models = None,
+    graft: Grafts = None,
     ablate: str | None = None,
     ablate_cumulative: str | None = None,
     seeds: int | None = None,
@@ -42,7 +51,7 @@ def compare_(
     Parameters
     ----------
     model
-        Model name; yolov8n when left out.
+        Model name; that of the weights, or yolov8n, when left out. Every model trains beside its own grafts.
     ablate
         Grafts in all combinations: "A; B; C", each an expression.
     ablate_cumulative
@@ -55,29 +64,40 @@ def compare_(
         Smallest difference that matters, in AP points; 0.5 when left out.
     """
     from yolograft.cli import launch
-    from yolograft.graph.expr import parse_graft
 
     training, machine, output = training or Training(), machine or Machine(), output or Output()
     if training.resume is not None:
-        asked = (model, graft, ablate, ablate_cumulative, seeds, first_seed, margin) != (None,) * 7
-        return launch.resume(training, asked=asked, machine=machine, output=output)
-    first = first_seed or 0
-    # A graft onto trained weights starts as the identity unless the expression says otherwise.
-    start_as = "identity" if training.weights else "paper"
+        asked = (model, more_models, graft, ablate, ablate_cumulative, seeds, first_seed, margin)
+        return launch.resume(training, asked=asked != (None,) * 8, machine=machine, output=output)
+    models = [*([model] if model else []), *(more_models or [])] or [launch.model_of(training)]
+    start_as = launch.start_of(training)
     taken = _ablation(ablate, ablate_cumulative, start_as)
-    texts = graft or (DEMO_GRAFTS if taken is None else ())
+    # Several models need no graft to be a study; one does.
+    demo = DEMO_GRAFTS if taken is None and len(models) == 1 else ()
     plan = launch.plan_of(
         training,
         machine,
         demo=DEMO if training.data in (None, "shapes") else {},
         kind="compare",
-        model=model or launch.MODEL,
-        grafts=(*(parse_graft(text, init=start_as) for text in texts), *(taken.arms if taken else ())),
-        seeds=tuple(range(first, first + (3 if seeds is None else seeds))),
+        model=models[0],
+        more_models=tuple(models[1:]),
+        across=training.recipe == launch.COMMON,
+        grafts=_parsed(graft or demo, start_as) + (taken.arms if taken else ()),
+        seeds=_seeds(3 if seeds is None else seeds, first=first_seed or 0),
         margin=0.5 if margin is None else margin,
         ablation=taken.to_json() if taken else None,
     )
     return launch.start(plan, training, machine=machine, output=output)
+
+
+def _seeds(count: int, *, first: int) -> tuple[int, ...]:
+    return tuple(range(first, first + count))
+
+
+def _parsed(texts: Iterable[str], start_as: str) -> tuple[GraftSpec, ...]:
+    from yolograft.graph.expr import parse_graft
+
+    return tuple(parse_graft(text, init=start_as) for text in texts)
 
 
 def _ablation(every: str | None, staircase: str | None, start_as: str) -> Ablation | None:

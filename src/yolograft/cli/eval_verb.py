@@ -29,7 +29,7 @@ def eval_(
     Parameters
     ----------
     run
-        Run folder, or the model folder inside one.
+        Run folder, the model folder inside one, or a .pt or .pth file of YOLOv5, YOLOv8 or YOLOX.
     data
         Dataset; the one it was trained on when left out.
     split
@@ -48,7 +48,7 @@ def eval_(
 
     trained = trained or Trained()
     folder = model_folder(run, arm=trained.arm, seed=trained.seed, which=trained.which)
-    detector, stored = load_detector(folder, device=trained.device, code=trained.code)
+    detector, stored = load_detector(folder, device=trained.device, code=trained.code, force=trained.force)
     dataset = open_dataset(data or data_of(folder))
     _check_names(dataset, stored)
     chosen = split or eval_split(dataset)
@@ -70,9 +70,11 @@ def eval_(
 
 
 def _check_names(dataset: Dataset, stored: StoredModel) -> None:
+    from yolograft.engine.foreignfolder import has_numbers_for_names
     from yolograft.errors import DataError
 
-    if dataset.names != stored.names:
+    nameless = has_numbers_for_names(stored) and len(dataset.names) == len(stored.names)
+    if dataset.names != stored.names and not nameless:
         raise DataError(
             "YG344",
             f"the model knows {', '.join(stored.names[:6])}, the dataset {', '.join(dataset.names[:6])}",

@@ -15,6 +15,7 @@ from yolograft.cli.recipes import make_recipe
 from yolograft.cli.results_table import result_lines
 from yolograft.cli.terminal import print_json, say
 from yolograft.engine.device import default_device
+from yolograft.engine.foreignfolder import read_source
 from yolograft.engine.interrupt import Interrupted
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.recipefile import RecipeFile, read_recipe_file
@@ -22,12 +23,16 @@ from yolograft.engine.recorder import check_loggers
 from yolograft.engine.train import Settings
 from yolograft.errors import SpecError
 from yolograft.models.codebook import from_files, from_grafts
+from yolograft.models.modelfile import from_model
 from yolograft.study.pick import model_folder
 from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
 from yolograft.study.run import Execution, run_study
 
-# The model a study is about where none is named.
+# The model a study is about where none is named, and the recipe where weights are given and none is named.
 MODEL = "yolov8n"
+FINE_TUNING = "finetune"
+# The recipe with which models are judged against each other.
+COMMON = "common"
 
 
 def command_line() -> str:
@@ -37,7 +42,7 @@ def command_line() -> str:
 
 
 def recipe_of(training: Training, *, file: RecipeFile | None = None, **demo: Any) -> Recipe:
-    """The recipe the options ask for; a file, or else `demo`, where they do not say."""
+    """The recipe the options ask for; `demo`, then `file`, where they do not say."""
     asked = {
         "epochs": training.epochs,
         "imgsz": read_imgsz(training.imgsz) if training.imgsz else None,
@@ -46,7 +51,7 @@ def recipe_of(training: Training, *, file: RecipeFile | None = None, **demo: Any
         "box_loss": training.box_loss,
     }
     given = {key: value for key, value in asked.items() if value is not None}
-    return make_recipe(training.set, file=file, **(given if file else {**demo, **given}))
+    return make_recipe(training.set, file=file, **{**demo, **given})
 
 
 def plan_of(training: Training, machine: Machine, *, demo: Mapping[str, Any], **asked: Any) -> Plan:
@@ -59,28 +64,53 @@ def plan_of(training: Training, machine: Machine, *, demo: Mapping[str, Any], **
     check_loggers(machine.logger)
     if training.batch == "auto" and any(text.partition("=")[0].strip() == "batch" for text in training.set):
         raise SpecError("YG193", "--batch auto and --set batch=", fix="leave one of them out")
-    file = read_recipe_file(training.recipe) if training.recipe else None
+    named = training.recipe or (FINE_TUNING if training.weights else None)
+    file = read_recipe_file(named) if named else None
+    # The demo's short run gives way to a recipe that the user chose.
+    values = {} if training.recipe else demo
     return Plan(
         data=training.data or "shapes",
-        recipe=recipe_of(training, file=file, **demo),
+        recipe=recipe_of(training, file=file, **values),
         recipe_file=file.facts() if file else None,
         auto_batch=training.batch == "auto",
         levels=read_levels(training.levels),
+        anchors=training.anchors or "",
         device=device_of(machine),
         command=command_line(),
         weights=weights_of(training),
+        force=training.force,
         **asked,
     )
 
 
 def weights_of(training: Training) -> str:
-    """The model folder to start from; empty for a fresh start."""
+    """The model folder or file to start from; empty for a fresh start.
+
+    Raises:
+        SpecError: ``--force`` without weights (YG193).
+    """
+    if training.force and not training.weights:
+        raise SpecError("YG193", "--force without --weights", fix="it is about weights that do not all fit")
     return str(model_folder(training.weights).resolve()) if training.weights else ""
+
+
+def model_of(training: Training) -> str:
+    """The model of a study that names none: that of its weights."""
+    if training.weights is None:
+        return MODEL
+    return read_source(model_folder(training.weights), force=training.force).spec.name
+
+
+def start_of(training: Training) -> str:
+    """How grafts start whose expression does not say: onto trained weights as the identity."""
+    return "identity" if training.weights else "paper"
 
 
 def start(plan: Plan, training: Training, *, machine: Machine, output: Output) -> int:
     """Write the manifest of a new study and run it."""
     code = from_grafts(plan.grafts)
+    for model in plan.models:
+        code |= from_model(model, training.code)
     run = create_study(plan, base=training.runs or Path("runs"), name=training.name or plan.kind, code=code)
     return _go(run, code, plan.device, machine, output)
 
@@ -102,6 +132,14 @@ def resume(training: Training, *, asked: bool, machine: Machine, output: Output)
     manifest = read_manifest(run)
     code = from_files(code_hashes(manifest), training.code)
     return _go(run, code, machine.device or manifest["device"], machine, output)
+
+
+def fine_tuning_line(recipe: Mapping[str, Any]) -> str:
+    """What training from loaded weights changes, in one line."""
+    return (
+        f"recipe {FINE_TUNING}: kept tensors learn at {recipe['kept_lr']:g} of the rate, new ones at "
+        f"{recipe['new_lr']:g}; --recipe default trains all alike"
+    )
 
 
 def device_of(machine: Machine) -> str:
@@ -128,6 +166,10 @@ def _go(run: Path, code: dict[str, Any], device: str, machine: Machine, output: 
             f"{env['device']}, {env['precision']}, batch {recipe['batch']}, {height}x{width}, "
             f"{recipe['epochs']} epochs"
         )
+        if manifest.get("anchors"):
+            progress.note(manifest["anchors"]["line"])
+        if (manifest.get("recipe_file") or {}).get("name") == FINE_TUNING:
+            progress.note(fine_tuning_line(manifest["recipe"]))
         if manifest.get("batch_choice"):
             progress.note(manifest["batch_choice"])
         if manifest["kind"] == "compare":

@@ -80,8 +80,8 @@ class Training:
     batch
         Images per step; auto: the largest power of two that memory allows.
     recipe
-        Shipped recipe (default, yolov8, small-data, light, strong) or a YAML file. What comes later wins:
-        defaults, recipe, options, --set.
+        Shipped recipe (default, finetune, small-data, light, strong, yolov5, yolov8, yolox, common) or a YAML
+        file; finetune where --weights is given and none is named. Later wins: recipe, options, --set.
     set
         Recipe value, key=value; repeat for more.
     amp
@@ -90,8 +90,12 @@ class Training:
         IoU term of the box loss.
     levels
         Levels the head predicts on, of p2,p3,p4,p5; p3,p4,p5 when left out.
+    anchors
+        auto: anchors of YOLOv5 clustered for the training images; the published ones when left out.
     weights
-        Run or model folder to start from.
+        What to start from: a run or model folder, or a .pt or .pth file of YOLOv5, YOLOv8 or YOLOX.
+    force
+        Start although the weights do not all fit: what fits is kept, the rest is new, the manifest says so.
     resume
         Run folder to go on with.
     code
@@ -111,7 +115,9 @@ class Training:
     amp: Literal["auto", "bf16", "fp16", "off"] | None = None
     box_loss: Literal["ciou", "giou", "diou", "siou", "wiou"] | None = None
     levels: str | None = None
+    anchors: Literal["auto"] | None = None
     weights: Path | None = None
+    force: bool = False
     resume: Path | None = None
     code: Texts = field(default_factory=list)
     runs: Path | None = None
@@ -137,6 +143,8 @@ class Trained:
         cpu or 0; the first GPU when there is one.
     code
         File with a class of your own that the run refers to.
+    force
+        Use a .pt or .pth file although its weights do not all fit.
     """
 
     arm: str | None = None
@@ -145,6 +153,7 @@ class Trained:
     imgsz: str | None = None
     device: str | None = None
     code: Texts = field(default_factory=list)
+    force: bool = False
 
 
 def read_levels(text: str | None) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ def predict_(
     Parameters
     ----------
     run
-        Run folder, or the model folder inside one.
+        Run folder, the model folder inside one, or a .pt or .pth file of YOLOv5, YOLOv8 or YOLOX.
     sources
         Image files or folders of images.
     confidence
@@ -41,7 +41,7 @@ def predict_(
     trained = trained or Trained()
     images = find_images(sources)
     model = model_folder(run, arm=trained.arm, seed=trained.seed, which=trained.which)
-    detector, stored = load_detector(model, device=trained.device, code=trained.code)
+    detector, stored = load_detector(model, device=trained.device, code=trained.code, force=trained.force)
     size = read_imgsz(trained.imgsz) if trained.imgsz else stored.imgsz
     folder = new_run_folder(runs, "predict")
     found = predict_files(

@@ -21,7 +21,7 @@ METRICS = (
 
 def result_lines(results: Mapping[str, Any]) -> None:
     """Print the tables and one verdict sentence per graft."""
-    from yolograft.study.subject import detector_line, seeds_behind
+    from yolograft.study.subject import detector_line, models_note, seeds_behind
     from yolograft.study.wording import Wording
 
     arms = results["arms"]
@@ -61,6 +61,8 @@ def result_lines(results: Mapping[str, Any]) -> None:
             say(f"\n{arm['comparison']['sentence']}")
             if arm["comparison"]["known"]:
                 say(f"  known: {arm['comparison']['known']}")
+    if note := models_note(results, Wording()):
+        say(f"\n{note}")
     for warning in results.get("warnings", ()):
         say(f"  warning: {warning}")
 

@@ -24,7 +24,7 @@ def train_(
     Parameters
     ----------
     model
-        Model name; yolov8n when left out.
+        Model name; that of the weights, or yolov8n, when left out.
     seed
         Seed of weights, order and augmentation; 0 when left out.
     """
@@ -35,15 +35,13 @@ def train_(
     if training.resume is not None:
         asked = (model, graft, seed) != (None, None, None)
         return launch.resume(training, asked=asked, machine=machine, output=output)
-    # A graft onto trained weights starts as the identity unless the expression says otherwise.
-    start_as = "identity" if training.weights else "paper"
     plan = launch.plan_of(
         training,
         machine,
         demo={},
         kind="train",
-        model=model or launch.MODEL,
-        grafts=(parse_graft(graft, init=start_as),) if graft else (),
+        model=model or launch.model_of(training),
+        grafts=(parse_graft(graft, init=launch.start_of(training)),) if graft else (),
         seeds=(seed or 0,),
         baseline=graft is None,
     )

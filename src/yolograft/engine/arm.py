@@ -15,7 +15,9 @@ from torch import Tensor
 
 from yolograft import rng
 from yolograft.engine.best import Best
-from yolograft.engine.optim import EMA, build_optimizer, lr_factor, set_learning_rate
+from yolograft.engine.criteria import build_criterion
+from yolograft.engine.finetune import FineTuning, part_rates
+from yolograft.engine.optim import EMA, WHOLE, build_optimizer, set_learning_rate
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import CheckpointError
 from yolograft.graph.spec import ModelSpec
@@ -68,16 +70,12 @@ class ArmRun:
         to_channels_last(detector, fabric.device)
         self.detector: Detector = detector
         self.ema = EMA(detector, copy.deepcopy(detector), recipe)
-        optimizer = build_optimizer(detector, recipe, arm.spec.num_classes, fused=not self._scaled)
+        self._tuning = FineTuning(detector, recipe, arm.weights.keys())
+        parts, fused = self._tuning.parts, not self._scaled
+        optimizer = build_optimizer(detector, recipe, arm.spec.num_classes, fused=fused, parts=parts)
         self._model, self._optimizer = fabric.setup(detector, optimizer)
         self._peak = recipe.peak_lr(arm.spec.num_classes)
-        self._criterion = detector.family.criterion(
-            box_gain=recipe.box_gain,
-            cls_gain=recipe.cls_gain,
-            dfl_gain=recipe.dfl_gain,
-            small_boxes=recipe.small_boxes,
-            box_loss=recipe.box_loss,
-        )
+        self._criterion = build_criterion(detector, recipe)
         self.steps, self.seconds = 0, 0.0
         self.status, self.reason = RUNNING, ""
         self.history: list[dict[str, Any]] = []
@@ -92,23 +90,42 @@ class ArmRun:
     def step(self, images: Tensor, targets: Targets, image_ids: tuple[str, ...]) -> None:
         """One optimiser step on a normalised batch; a non-finite loss or gradient stops the arm before it."""
         began = time.perf_counter()
-        factor = lr_factor(
-            self.steps,
-            total_steps=self.length.total_steps,
-            steps_per_epoch=self.length.steps_per_epoch,
-            recipe=self.recipe,
-        )
-        set_learning_rate(self._optimizer, self._peak * factor)
+        rates = self._rates()
+        set_learning_rate(self._optimizer, rates)
         # Dropout and its kin draw from a seed of their own step, so that no arm disturbs another.
         torch.manual_seed(rng.seed_of(self.seed, "step", self.steps))
         self._model.train()
+        self._tuning.hold_still(self.epochs)
         with own_failures_in_one_line(self.arm.code):
-            losses = self._criterion(self._model(images), targets)
+            losses = self._criterion(self._model(images), targets, final=self._in_final_epochs())
         extra = self.detector.auxiliary_loss()
         total = losses.total if extra is None else losses.total + extra
         if not math.isfinite(total.item()):
             self._diverge(f"loss {total.item()}", image_ids)
             return
+        # An arm with nothing but frozen parameters stands still until they thaw.
+        if total.requires_grad and not self._update(total, image_ids):
+            return
+        self.ema.update(self.steps)
+        self.steps += 1
+        self._count(losses.parts, total / targets.batch_size)
+        self.seconds += time.perf_counter() - began
+        if self.steps % self.length.steps_per_epoch == 0:
+            self._close_epoch(rates)
+
+    def _rates(self) -> dict[str, float]:
+        """The learning rate of every part in this step."""
+        length = self.length
+        factors = part_rates(
+            self.steps,
+            total_steps=length.total_steps,
+            steps_per_epoch=length.steps_per_epoch,
+            recipe=self.recipe,
+        )
+        return {part: self._peak * factor for part, factor in factors.items()}
+
+    def _update(self, total: Tensor, image_ids: tuple[str, ...]) -> bool:
+        """Backward and one optimiser step; False where the gradient is not finite and the arm stops."""
         with own_failures_in_one_line(self.arm.code):
             self.fabric.backward(total)
         norm = self.fabric.clip_gradients(
@@ -117,15 +134,13 @@ class ArmRun:
         # A loss scaler expects overflow now and then and skips that update by itself.
         if norm is not None and not self._scaled and not math.isfinite(norm.item()):
             self._diverge(f"gradient norm {norm.item()}", image_ids)
-            return
+            return False
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self.ema.update(self.steps)
-        self.steps += 1
-        self._count(losses.parts, total / targets.batch_size)
-        self.seconds += time.perf_counter() - began
-        if self.steps % self.length.steps_per_epoch == 0:
-            self._close_epoch(self._peak * factor)
+        return True
+
+    def _in_final_epochs(self) -> bool:
+        return self.epochs >= self.recipe.epochs - self.recipe.plain_epochs()
 
     def _diverge(self, what: str, image_ids: tuple[str, ...]) -> None:
         self._optimizer.zero_grad(set_to_none=True)
@@ -138,10 +153,12 @@ class ArmRun:
         for name, value in (*parts.items(), ("loss", total)):
             self._sums[name] = self._sums.get(name, 0.0) + value.item()
 
-    def _close_epoch(self, lr: float) -> None:
+    def _close_epoch(self, rates: Mapping[str, float]) -> None:
+        parts = dict.fromkeys(self._tuning.parts.values())
+        lr = {f"lr_{part}": rates[part] for part in parts} or {"lr": rates[WHOLE]}
         means = {name: value / self.length.steps_per_epoch for name, value in self._sums.items()}
         self._sums = {}
-        self.history.append({"epoch": self.epochs - 1, "step": self.steps, "lr": lr, **means})
+        self.history.append({"epoch": self.epochs - 1, "step": self.steps, **lr, **means})
         if self.steps >= self.length.total_steps:
             self.status = DONE
 

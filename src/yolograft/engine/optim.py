@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -10,24 +11,34 @@ from torch import nn
 from yolograft.engine.recipe import Recipe
 
 MIN_WARMUP_STEPS = 100
+# A parameter group is one part of the model, with or without weight decay; this key names its part.
+PART, WHOLE = "part", "whole"
 
 
 def build_optimizer(
-    model: nn.Module, recipe: Recipe, num_classes: int, *, fused: bool = True
+    model: nn.Module,
+    recipe: Recipe,
+    num_classes: int,
+    *,
+    fused: bool = True,
+    parts: Mapping[str, str] | None = None,
 ) -> torch.optim.Optimizer:
     """AdamW or SGD with Nesterov momentum over every trainable parameter, bare ones included.
 
     Weights of two or more dimensions decay; biases, norm scales and 0-dim identity scales do not.
-    ``fused`` must be off under loss scaling, where a fused step would unscale before clipping sees it.
+
+    Args:
+        fused: must be off under loss scaling, where a fused step would unscale before clipping sees it.
+        parts: parameter name -> part; a part has groups, and so a rate, of its own. One part when left out.
     """
-    decay: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    for parameter in model.parameters():
+    names = dict.fromkeys(parts.values()) if parts else (WHOLE,)
+    held: dict[tuple[str, bool], list[nn.Parameter]] = {(n, d): [] for n in names for d in (True, False)}
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            (decay if parameter.ndim >= 2 else plain).append(parameter)
+            held[parts[name] if parts else WHOLE, parameter.ndim >= 2].append(parameter)
     groups = [
-        {"params": decay, "weight_decay": recipe.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": recipe.weight_decay if decays else 0.0, PART: name}
+        for (name, decays), parameters in held.items()
     ]
     lr = recipe.peak_lr(num_classes)
     if recipe.optimizer == "adamw":
@@ -37,17 +48,32 @@ def build_optimizer(
 
 def lr_factor(step: int, *, total_steps: int, steps_per_epoch: int, recipe: Recipe) -> float:
     """Learning rate of a step as a fraction of the peak: linear warm-up, then cosine to lr_final."""
-    warmup = max(recipe.warmup_epochs * steps_per_epoch, MIN_WARMUP_STEPS) if recipe.warmup_epochs else 0
-    warmup = min(warmup, total_steps / 10)
+    ramp = warmup_steps(recipe, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    return cosine(step, total_steps=total_steps, recipe=recipe) * warmup(step, ramp)
+
+
+def cosine(step: int, *, total_steps: int, recipe: Recipe) -> float:
+    """From 1 at step 0 down to lr_final at the last step."""
     progress = min(step / max(total_steps - 1, 1), 1.0)
-    cosine = recipe.lr_final + (1 - recipe.lr_final) * (1 + math.cos(math.pi * progress)) / 2
-    return cosine * min((step + 1) / warmup, 1.0) if warmup else cosine
+    return recipe.lr_final + (1 - recipe.lr_final) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every group the rate."""
+def warmup(step: int, steps: float) -> float:
+    """From 1 / steps at step 0 up to 1, linearly; without steps 1 at once."""
+    return min((step + 1) / steps, 1.0) if steps else 1.0
+
+
+def warmup_steps(recipe: Recipe, *, total_steps: int, steps_per_epoch: int) -> float:
+    """Length of the warm-up: as asked but at least 100 steps, and at most a tenth of the run."""
+    if not recipe.warmup_epochs:
+        return 0
+    return min(max(recipe.warmup_epochs * steps_per_epoch, MIN_WARMUP_STEPS), total_steps / 10)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float | Mapping[str, float]) -> None:
+    """Give every group the rate, or each the one of its part."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr[group[PART]] if isinstance(lr, Mapping) else lr
 
 
 class EMA:

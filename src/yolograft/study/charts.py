@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from yolograft.study.notation import decimal, interval, signed
-from yolograft.study.reading import Arm, class_names, class_values, mean_and_sd
+from yolograft.study.reading import Arm, class_names, class_values, judged, mean_and_sd
 from yolograft.study.svg import (
     BOLD,
     Scale,
@@ -29,11 +29,11 @@ FAINT, MUTED = 0.14, 0.68
 
 
 def interval_chart(arms: Sequence[Arm], *, margin: float | None, words: Wording) -> str:
-    """Difference to the baseline per grafted arm, in AP points: dot, interval, zero line, margin band.
+    """Difference to the baseline per arm that has one, in AP points: dot, interval, zero line, margin band.
 
-    An arm without a difference keeps its row and says so; no grafted arm gives an empty string.
+    An arm without a difference keeps its row and says so; no such arm gives an empty string.
     """
-    grafts = [arm for arm in arms if not arm.baseline]
+    grafts = judged(arms)
     if not grafts:
         return ""
     known = [arm.difference for arm in grafts if arm.difference]

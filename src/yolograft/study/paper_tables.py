@@ -15,8 +15,8 @@ from yolograft.study.ablation_figure import combination_names
 from yolograft.study.holes import rows, table, words_of
 from yolograft.study.notation import decimal, interval, percent, signed
 from yolograft.study.paper import Cell, Head, PaperTable
-from yolograft.study.reading import Arm, read_arms
-from yolograft.study.subject import detector_line, failures, partial_notice, seeds_behind
+from yolograft.study.reading import Arm, beside, read_arms
+from yolograft.study.subject import detector_line, failures, models_note, partial_notice, seeds_behind
 from yolograft.study.tables import image_size, timed_on
 from yolograft.study.wording import LANGUAGES, Wording
 
@@ -92,7 +92,7 @@ def _accuracy(results: Mapping[str, Any], arms: Sequence[Arm], lead: _Lead, word
     body = []
     for i, arm in enumerate(arms):
         cells = [_with_sd(arm, key, columns[c][i]) for c, (key, _, _) in enumerate(ACCURACY)]
-        body.append((*lead[1][i], *cells, *_difference(arm, words)))
+        body.append((*lead[1][i], *cells, *_difference(arm, words, beside=beside(arm, arms))))
     data = table(results.get("data"))
     level = next((a.difference.level for a in arms if a.difference and a.difference.level), None)
     scope = words.verdict(words_of(results.get("scope")) or "this evaluation split")
@@ -103,7 +103,7 @@ def _accuracy(results: Mapping[str, Any], arms: Sequence[Arm], lead: _Lead, word
         seeds=seeds_behind([len(arm.done) for arm in arms]),
     )
     said = [_legend(results) + words("paper_note", level=percent(level), scope=scope)]
-    said += [*failures(arms, words), partial_notice(results, arms, words)]
+    said += [models_note(results, words), *failures(arms, words), partial_notice(results, arms, words)]
     # Chinese sentences follow each other without a space.
     note = ("" if words.lang == "zh" else " ").join(sentence for sentence in said if sentence)
     return PaperTable("accuracy", caption, note, tuple(heads), tuple(body))
@@ -160,9 +160,11 @@ def _with_sd(arm: Arm, key: str, cell: Cell) -> Cell:
     return cell if sd is None else Cell(f"{cell.text} ± {decimal(sd)}", best=cell.best)
 
 
-def _difference(arm: Arm, words: Wording) -> tuple[Cell, Cell]:
+def _difference(arm: Arm, words: Wording, *, beside: bool) -> tuple[Cell, Cell]:
     found = arm.difference
-    if arm.baseline:
+    if beside:
+        return Cell("–"), Cell(words("not_judged"))
+    if arm.baseline and found is None:
         return Cell("–"), Cell(words("baseline_word"))
     if found is None:
         return Cell("–"), Cell(words("no_verdict"))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from yolograft.engine.checkpoint import STATE, read_json
+from yolograft.engine.foreignfolder import is_file_from_elsewhere
 from yolograft.engine.modelfolder import BEST, LAST
 from yolograft.engine.runfolder import arm_folder
 from yolograft.errors import CheckpointError
@@ -15,7 +16,7 @@ from yolograft.study.plan import MANIFEST, read_manifest
 def model_folder(
     run: Path, *, arm: str | None = None, seed: int | None = None, which: Literal["last", "best"] = "last"
 ) -> Path:
-    """The model folder of a run; a model folder itself is returned as it is.
+    """The model folder of a run; a model folder itself and a file from elsewhere are returned as they are.
 
     Args:
         which: the weights at the end, or those of the highest point of the curve.
@@ -23,6 +24,11 @@ def model_folder(
     Raises:
         CheckpointError: there is none, or several and no choice was made (YG407).
     """
+    if is_file_from_elsewhere(run):
+        if arm is not None or seed is not None or which == "best":
+            cause = "a file from elsewhere holds one model"
+            raise CheckpointError("YG407", cause, where=str(run), fix="leave out --arm, --seed and --which")
+        return run
     if (run / STATE).is_file():
         if which == "best" and read_json(run / STATE).get("which") != "best":
             fix = "name its run folder, or leave out --which"
@@ -51,7 +57,7 @@ def data_of(folder: Path) -> str:
     Raises:
         CheckpointError: the folder stands alone (YG408).
     """
-    for parent in folder.resolve().parents:
+    for parent in folder.resolve().parents if folder.is_dir() else ():
         if (parent / MANIFEST).is_file():
             return read_manifest(parent)["data"]["path"]
     raise CheckpointError(

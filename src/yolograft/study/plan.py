@@ -18,22 +18,24 @@ from yolograft.engine.arm import Arm
 from yolograft.engine.batchsize import choose_batch
 from yolograft.engine.checkpoint import read_json, write_json
 from yolograft.engine.device import environment, open_fabric, resolve_precision
-from yolograft.engine.modelfolder import read_model, tensors_sha256
+from yolograft.engine.finetune import check_fine_tuning
+from yolograft.engine.foreignfolder import read_source
+from yolograft.engine.modelfolder import StoredModel
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.runfolder import new_run_folder
 from yolograft.errors import CheckpointError, DataError, StudyError
 from yolograft.graph.expr import GraftSpec, folder_name
-from yolograft.graph.graft import graft
 from yolograft.graph.levels import STOCK
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build, inspect_spec, model_spec
 from yolograft.models.codebook import Codebook, references
-from yolograft.models.weights import kept_weights
+from yolograft.study.anchors import AnchorChoice
+from yolograft.study.arms import PlannedArm, fitted_anchors, judged_against, planned_arms
+from yolograft.study.start import about_weights, weights_for, with_anchors_of
 from yolograft.study.stats import minimum_detectable
 from yolograft.study.warnings import data_warnings
 
 SCHEMA = 1
-BASELINE = "baseline"
 MANIFEST = "manifest.json"
 # Run-to-run sd of AP on small sets trained from scratch, used until a study has its own.
 ASSUMED_SD = 2.4
@@ -45,8 +47,10 @@ class Plan:
 
     kind: ``compare`` or ``train``. data: folder or ``shapes``. grafts: one per arm. baseline: whether the
     ungrafted detector is an arm of its own. margin: smallest difference that matters, AP points. levels:
-    where the head predicts. auto_batch: the recipe's batch is a placeholder, to be measured. recipe_file:
-    name and sha256 of the file the recipe began with. ablation: which parts the grafts are made of.
+    where the head predicts. anchors: ``auto`` chooses them for the training images. auto_batch: the recipe's
+    batch is a placeholder, to be measured. recipe_file: name and sha256 of the file the recipe began with.
+    ablation: which parts the grafts are made of. more_models: beside the first, each with a baseline and all
+    grafts. across: the other models are judged against the first.
     """
 
     kind: str
@@ -60,10 +64,19 @@ class Plan:
     device: str = "cpu"
     command: str = ""
     weights: str = ""
+    force: bool = False
     levels: tuple[str, ...] = STOCK
+    anchors: str = ""
     auto_batch: bool = False
     recipe_file: Mapping[str, str] | None = None
     ablation: Mapping[str, Any] | None = None
+    more_models: tuple[str, ...] = ()
+    across: bool = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All models, the first one first."""
+        return (self.model, *self.more_models)
 
 
 def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
@@ -73,15 +86,19 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         YolograftError: data, model, graft or folder is wrong; nothing has been trained then.
     """
     _check_numbers(plan)
+    _check_models(plan)
+    check_fine_tuning(plan.recipe, weights=bool(plan.weights))
     precision = resolve_precision(plan.recipe, plan.device)
     open_fabric(plan.device, precision)
     dataset = open_dataset(plan.data)
     train, held_out = dataset.split("train"), eval_split(dataset)
     _check_splits(dataset, train, held_out)
-    specs = _specs(plan, num_classes=len(dataset.names))
-    arms = [_arm(label, expression, spec, code) for label, (expression, spec) in specs.items()]
-    each = [Arm(label, spec, code_of(spec, code)) for label, (_, spec) in specs.items()]
-    _check_weights(plan, each)
+    source = read_source(Path(plan.weights), force=plan.force) if plan.weights else None
+    stock, anchors = _stock(plan, source, dataset, train, code)
+    planned = planned_arms(stock, plan.grafts, baseline=plan.baseline)
+    arms = [_arm(item, code) for item in planned]
+    each = [Arm(item.label, item.spec, code_of(item.spec, code)) for item in planned]
+    _check_weights(source, each, force=plan.force)
     recipe, choice = plan.recipe, ""
     if plan.auto_batch:
         found = choose_batch(each, recipe, device=plan.device, precision=precision, images=len(train))
@@ -91,14 +108,16 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         "kind": plan.kind,
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "command": plan.command,
-        "model": plan.model,
+        "model": ", ".join(plan.models),
+        "models": list(plan.models),
+        "across": plan.across,
         "levels": list(plan.levels),
-        "family": next(iter(specs.values()))[1].family,
+        "anchors": anchors.to_json() if anchors else None,
+        "family": planned[0].spec.family,
         "data": _data_facts(plan, dataset, held_out),
         "arms": arms,
         "ablation": plan.ablation,
-        "weights": plan.weights,
-        "weights_sha256": tensors_sha256(Path(plan.weights)) if plan.weights else "",
+        **about_weights(plan.weights, source, force=plan.force),
         "code": {ref: {"sha256": user.sha256, "source": user.source} for ref, user in code.items()},
         "seeds": list(plan.seeds),
         "looks": [len(plan.seeds)],
@@ -109,7 +128,7 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         "batch_choice": choice,
         "device": plan.device,
         "environment": environment(plan.device, precision),
-        "sees": sees_line(len(plan.seeds), arms=max(len(plan.grafts), 1)),
+        "sees": sees_line(len(plan.seeds), arms=max(_verdicts(plan, arms), 1)),
         "warnings": data_warnings(dataset, "train", held_out),
     }
     run = new_run_folder(base, folder_name(name))
@@ -118,21 +137,28 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
     return run
 
 
-def _specs(plan: Plan, *, num_classes: int) -> dict[str, tuple[str, ModelSpec]]:
-    """Label -> (expression, spec) of every arm; the baseline, where there is one, first.
+def _stock(
+    plan: Plan,
+    source: StoredModel | None,
+    dataset: Dataset,
+    train: Sequence[ImageRecord],
+    code: Codebook,
+) -> tuple[dict[str, ModelSpec], AnchorChoice | None]:
+    """The ungrafted detector of every model, and how its anchors were chosen where that was asked."""
+    classes = len(dataset.names)
+    stock = {m: model_spec(m, num_classes=classes, levels=plan.levels, code=code) for m in plan.models}
+    if plan.anchors:
+        return fitted_anchors(stock, train, imgsz=plan.recipe.imgsz)
+    if source is not None:
+        stock = {m: with_anchors_of(spec, source.spec) for m, spec in stock.items()}
+    return stock, None
 
-    Raises:
-        StudyError: two arms of one label (YG603).
-    """
-    stock = model_spec(plan.model, num_classes=num_classes, levels=plan.levels)
-    rows = [(BASELINE, "", stock)] if plan.baseline else []
-    rows += [(item.label, item.text(), graft(stock, item)) for item in plan.grafts]
-    labels = [label for label, _, _ in rows]
-    if len(set(labels)) != len(labels):
-        raise StudyError(
-            "YG603", f"two arms share a label: {', '.join(labels)}", fix='give one a name: "mine=se@neck.p3"'
-        )
-    return {label: (expression, spec) for label, expression, spec in rows}
+
+def _verdicts(plan: Plan, arms: Sequence[Mapping[str, Any]]) -> int:
+    """How many verdicts the study is to give."""
+    if not plan.baseline:
+        return len(plan.grafts)
+    return sum(len(others) for _, others in judged_against(arms, across=plan.across))
 
 
 def _data_facts(plan: Plan, dataset: Dataset, held_out: str) -> dict[str, Any]:
@@ -160,17 +186,37 @@ def _check_numbers(plan: Plan) -> None:
         raise StudyError("YG601", f"the margin must be positive AP points, got {plan.margin}")
 
 
-def _check_weights(plan: Plan, arms: Sequence[Arm]) -> None:
+def _check_models(plan: Plan) -> None:
+    """See that what is asked goes together with the number of models.
+
+    Raises:
+        StudyError: a model twice, an ablation or weights beside several models (YG172); models to be judged
+            against each other where there is one (YG173).
+    """
+    if plan.across and not plan.more_models:
+        cause = f"{plan.model} alone has nobody to be judged against"
+        raise StudyError("YG173", cause, fix="name another: --model yolov5n, or leave --recipe common out")
+    if not plan.more_models:
+        return
+    for asked, what in (
+        (len(set(plan.models)) < len(plan.models), "one of them twice"),
+        (plan.ablation, "--ablate"),
+        (plan.weights, "--weights"),
+    ):
+        if asked:
+            raise StudyError("YG172", f"{len(plan.models)} models and {what}", fix="a study for each model")
+
+
+def _check_weights(source: StoredModel | None, arms: Sequence[Arm], *, force: bool) -> None:
     """See that every arm can start from the weights.
 
     Raises:
-        CheckpointError: they do not fit (YG420), or are damaged (YG402) or no model (YG405).
+        CheckpointError: they do not fit (YG420).
     """
-    if not plan.weights:
+    if source is None:
         return
-    stored = read_model(Path(plan.weights))
     for arm in arms:
-        kept_weights(build(arm.spec, code=arm.code), stored.tensors, num_classes=stored.spec.num_classes)
+        weights_for(build(arm.spec, code=arm.code), source, force=force)
 
 
 def _check_splits(dataset: Dataset, train: Sequence[ImageRecord], held_out: str) -> None:
@@ -213,6 +259,8 @@ def _unsafe(manifest: Mapping[str, Any]) -> str:
         label = arm.get("label") if isinstance(arm, dict) else None
         if not isinstance(label, str) or folder_name(label) != label:
             return f"arm label {label!r}"
+        if not isinstance(arm.get("model", ""), str):
+            return f"model {arm['model']!r}"
     return next((f"seed {seed!r}" for seed in seeds if type(seed) is not int), "")
 
 
@@ -239,12 +287,14 @@ def sees_line(seeds: int, *, arms: int, sd: float = ASSUMED_SD) -> str:
     )
 
 
-def _arm(label: str, expression: str, spec: ModelSpec, code: Codebook) -> dict[str, Any]:
+def _arm(item: PlannedArm, code: Codebook) -> dict[str, Any]:
+    spec = item.spec
     facts = inspect_spec(spec, code=code)
     return {
-        "label": label,
-        "expression": expression,
-        "baseline": not expression,
+        "label": item.label,
+        "model": item.model,
+        "expression": item.expression,
+        "baseline": not item.expression,
         "spec": spec.to_json(),
         "spec_sha256": spec.digest(),
         "layers": [

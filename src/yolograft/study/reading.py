@@ -6,7 +6,7 @@ Every number below is finite or absent. AP, P, R, F1 and their differences are i
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +90,8 @@ class Difference:
 class Arm:
     """One arm as the report shows it.
 
-    cost: params, flops, gflops, p50 and p90 (ms), fps, memory (MB), seconds, rate (images/s); what is known.
+    model: the detector it is or grafts onto; empty where a study has one and does not say. cost: params,
+    flops, gflops, p50 and p90 (ms), fps, memory (MB), seconds, rate (images/s); what is known.
     """
 
     label: str
@@ -105,6 +106,7 @@ class Arm:
     layers: tuple[Layer, ...]
     bands: dict[str, Band] = field(default_factory=dict)
     confusion: Confusion | None = None
+    model: str = ""
 
     @property
     def done(self) -> tuple[Run, ...]:
@@ -113,15 +115,32 @@ class Arm:
 
 
 def read_arms(results: Mapping[str, Any]) -> tuple[Arm, ...]:
-    """The arms of a study, the baseline in grey, the others in palette order."""
-    arms, grafts = [], 0
+    """The arms of a study, the first baseline in grey, the others in palette order."""
+    arms, coloured, grey = [], 0, False
     for entry in rows(results.get("arms")):
         raw = table(entry)
         baseline = bool(raw.get("baseline"))
-        colour = BASELINE if baseline else ARM_COLOURS[grafts % len(ARM_COLOURS)]
-        grafts += not baseline
+        plain = baseline and not grey
+        colour = BASELINE if plain else ARM_COLOURS[coloured % len(ARM_COLOURS)]
+        coloured, grey = coloured + (not plain), grey or plain
         arms.append(_arm(raw, baseline=baseline, colour=colour, margin=number(results.get("margin"))))
     return tuple(arms)
+
+
+def baseline_of(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
+    """The baseline of the arm's own model."""
+    return next((base for base in arms if base.baseline and base.model == arm.model), None)
+
+
+def judged(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms that are set against another: the grafts, and a model that is set against the first one."""
+    return [arm for arm in arms if not arm.baseline or arm.difference is not None]
+
+
+def beside(arm: Arm, arms: Sequence[Arm]) -> bool:
+    """Whether an arm is another model's baseline, and nobody judged it against the first."""
+    first = next((base for base in arms if base.baseline), None)
+    return arm.baseline and arm is not first and arm.difference is None
 
 
 def mean_and_sd(values: list[float]) -> tuple[float | None, float | None]:
@@ -188,6 +207,7 @@ def _arm(raw: Mapping[str, Any], *, baseline: bool, colour: str, margin: float |
         layers=tuple(layer for layer in layers if layer.name),
         bands=read_bands(raw),
         confusion=read_confusion(raw),
+        model=words_of(raw.get("model")),
     )
 
 

@@ -19,7 +19,7 @@ from yolograft.study.gallery import Sample
 from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.notation import interval, percent, signed
 from yolograft.study.placement_figure import placement_figure
-from yolograft.study.reading import Arm, Difference, class_names, read_arms
+from yolograft.study.reading import Arm, Difference, class_names, judged, read_arms
 from yolograft.study.sections import (
     ablation_section,
     confusion_section,
@@ -28,7 +28,7 @@ from yolograft.study.sections import (
     sample_section,
     warning_list,
 )
-from yolograft.study.subject import detector_line, partial_notice
+from yolograft.study.subject import detector_line, models_note, partial_notice
 from yolograft.study.svg import esc
 from yolograft.study.verdict import judge
 from yolograft.study.wording import Wording, split_verdict
@@ -128,8 +128,7 @@ def _notice(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> 
 
 
 def _answer(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
-    grafts = [arm for arm in arms if not arm.baseline]
-    cards = "".join(_card(arm, words) for arm in grafts) or f"<p>{esc(words('no_graft'))}</p>"
+    cards = "".join(_card(arm, words) for arm in judged(arms)) or f"<p>{esc(words('no_graft'))}</p>"
     scope, sees = words_of(results.get("scope")), words_of(results.get("sees"))
     label = f'<p class="scope">{esc(words("scope", scope=words.verdict(scope)))}</p>' if scope else ""
     seen = f"<p><b>{esc(words('sees'))}</b> {esc(words.verdict(sees))}</p>" if sees else ""
@@ -205,6 +204,8 @@ def _results(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) ->
     )
     results_table = f'<div class="scroll">{tables.result_table(arms, words=words)}</div>'
     parts = [results_table, f'<p class="caption">{esc(caption)}</p>']
+    if note := models_note(results, words):
+        parts.append(f'<p class="caption">{esc(note)}</p>')
     seeds = tables.seed_table(arms, words=words)
     if seeds:
         marked = any(run.best for arm in arms for run in arm.done)
@@ -257,13 +258,14 @@ def _how(results: Mapping[str, Any], words: Wording) -> str:
 def _limits(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
     scope = words_of(results.get("scope"))
     split_only = not scope or "this evaluation split" in scope
-    verdicts = [arm.difference.verdict if arm.difference else "" for arm in arms if not arm.baseline]
+    verdicts = [arm.difference.verdict if arm.difference else "" for arm in judged(arms)]
     few = any(0 < len(arm.done) < 3 for arm in arms)
     unsure = any(not v.startswith(("helps", "hurts")) for v in verdicts)
     chosen: list[tuple[bool, Callable[[], str]]] = [
         (split_only, lambda: words("limit_split")),
         (not split_only, lambda: words("limit_scope", scope=words.verdict(scope))),
         (True, lambda: words("limit_budget")),
+        (bool(models_note(results, words)), lambda: models_note(results, words)),
         (few, lambda: words("limit_few")),
         (unsure, lambda: words("limit_none")),
         (True, lambda: words("limit_last")),

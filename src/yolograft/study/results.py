@@ -12,6 +12,7 @@ from yolograft.engine.arm import DIVERGED, DONE
 from yolograft.engine.checkpoint import read_json
 from yolograft.engine.runfolder import arm_folder
 from yolograft.study.ablation import interactions
+from yolograft.study.arms import judged_against
 from yolograft.study.detail import detail
 from yolograft.study.evidence import evidence_json
 from yolograft.study.plan import read_manifest
@@ -33,7 +34,7 @@ def collect(run: Path) -> dict[str, Any]:
     recipe = manifest["recipe"]
     arms = [_arm(run, item, manifest["seeds"]) for item in manifest["arms"]]
     waiting = sum(r["status"] == "missing" for arm in arms for r in arm["runs"])
-    _judge(arms, manifest["margin"], waiting)
+    _judge(arms, manifest["margin"], waiting, across=manifest.get("across", False))
     env = manifest["environment"]
     return {
         "schema": manifest["schema"],
@@ -42,6 +43,8 @@ def collect(run: Path) -> dict[str, Any]:
         "created": manifest["created"],
         "status": "partial" if waiting else "complete",
         "model": manifest["model"],
+        "models": manifest.get("models", [manifest["model"]]),
+        "across": manifest.get("across", False),
         "levels": manifest.get("levels"),
         "from_weights": bool(manifest.get("weights")),
         "family": manifest["family"],
@@ -78,6 +81,7 @@ def _arm(run: Path, item: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, 
     runs = [{key: value for key, value in r.items() if key not in measured} for r in runs]
     return {
         **{key: item[key] for key in ("label", "expression", "baseline", "layers", "spec_sha256")},
+        "model": item.get("model"),
         **cost,
         "train_seconds": _mean([r["seconds"] for r in done]),
         "images_per_second": _mean([r["images_per_second"] for r in done]),
@@ -116,23 +120,31 @@ def _sd(values: Sequence[float | None]) -> float | None:
     return statistics.stdev(known) if len(known) > 1 else None
 
 
-def _judge(arms: Sequence[dict[str, Any]], margin: float, waiting: int) -> None:
-    """Put each graft's comparison with the baseline into its entry, where there is a baseline.
+def _judge(arms: Sequence[dict[str, Any]], margin: float, waiting: int, *, across: bool) -> None:
+    """Put each arm's comparison with the baseline it is judged against into its entry.
 
-    The manifest plans one look, at the end: before that no verdict is given, whatever the numbers say.
+    The manifest plans one look, at the end: before that no verdict is given, whatever the numbers say. The
+    chance of a false verdict is kept over all verdicts of the study, whichever baselines they speak of.
     """
-    base = next((arm for arm in arms if arm["baseline"]), None)
-    grafts = [arm for arm in arms if not arm["baseline"]]
-    if base is None or not grafts:
-        return
-    judged = compare(_scores(base), [_scores(arm) for arm in grafts], margin=margin)
-    for arm, comparison in zip(grafts, judged, strict=True):
-        arm["comparison"] = _comparison(comparison) if not waiting else _unfinished(comparison, waiting)
+    by_label = {arm["label"]: arm for arm in arms}
+    pairs = judged_against(arms, across=across)
+    tried = sum(len(others) for _, others in pairs)
+    for base, others in pairs:
+        named = [_against(by_label[label], base) for label in others]
+        judged = compare(_scores(by_label[base], base), named, margin=margin, tried=tried)
+        for label, found in zip(others, judged, strict=True):
+            comparison = _unfinished(found, waiting) if waiting else _comparison(found)
+            by_label[label]["comparison"] = comparison | {"against": base}
 
 
-def _scores(arm: Mapping[str, Any]) -> ArmScores:
+def _against(arm: Mapping[str, Any], base: str) -> ArmScores:
+    """The scores of an arm, under a name that says which other model it is set against."""
+    return _scores(arm, f"{arm['label']} vs {base}" if arm["baseline"] else arm["label"])
+
+
+def _scores(arm: Mapping[str, Any], label: str) -> ArmScores:
     values = tuple(r["ap"] for r in arm["runs"] if r["status"] == DONE and r["ap"] is not None)
-    return ArmScores(arm["label"], values, sum(r["status"] == DIVERGED for r in arm["runs"]))
+    return ArmScores(label, values, sum(r["status"] == DIVERGED for r in arm["runs"]))
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:

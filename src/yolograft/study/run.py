@@ -32,7 +32,7 @@ from yolograft.study.plan import code_of, read_manifest
 from yolograft.study.results import COST, SCORES, collect, points
 from yolograft.study.samples import gallery
 from yolograft.study.scores import score_run
-from yolograft.study.start import check_weights, with_weights
+from yolograft.study.start import start_arms
 
 CHECKPOINTS = "checkpoints"
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
@@ -84,10 +84,7 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
         held_out = dataset.split(manifest["data"]["eval"]["split"])
         measure = EvalStream(held_out, imgsz=recipe.imgsz, batch=recipe.batch, cache=execution.cache)
         bench = Bench(run, manifest, recipe, dataset, measure, execution, progress)
-        arms = [_arm(item, code) for item in manifest["arms"]]
-        if manifest["weights"]:
-            check_weights(manifest)
-            arms = [with_weights(arm, manifest["weights"], recipe, progress) for arm in arms]
+        arms = start_arms([_arm(item, code) for item in manifest["arms"]], manifest, recipe, progress)
         for seed in manifest["seeds"]:
             _run_seed(bench, arms, seed)
             publish(run, dataset, lang=execution.lang)

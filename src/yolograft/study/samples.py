@@ -31,6 +31,7 @@ class Found:
     table: DetectionTable
     matches: MatchTable
     threshold: float
+    model: str = ""
 
 
 def gallery(run: Path, results: Mapping[str, Any], dataset: Dataset) -> tuple[Sample, ...]:
@@ -60,17 +61,17 @@ def gallery(run: Path, results: Mapping[str, Any], dataset: Dataset) -> tuple[Sa
 
 
 def disagreements(arms: Sequence[Found], *, without: Sequence[int]) -> dict[int, Disagreement]:
-    """The image on which a graft saves most errors against the baseline, and the one on which one adds most.
+    """The image on which a graft saves most errors against its baseline, and the one on which one adds most.
 
     Errors: missed boxes and false alarms at the arms' thresholds, COCO matching at IoU .5. Of equals the
     first image and arm are taken; where nobody wins or loses there is no such image.
     """
-    base = next((arm for arm in arms if arm.baseline), None)
+    bases = {arm.model: arm for arm in arms if arm.baseline}
     found: dict[int, Disagreement] = {}
-    grafts = [arm for arm in arms if not arm.baseline]
-    if base is None or not grafts:
+    grafts = [arm for arm in arms if not arm.baseline and arm.model in bases]
+    if not grafts:
         return found
-    saved = np.stack([errors(base) - errors(arm) for arm in grafts]).astype(np.float64)
+    saved = np.stack([errors(bases[arm.model]) - errors(arm) for arm in grafts]).astype(np.float64)
     saved[:, list(without)] = 0
     for sign in (1, -1):
         # Looked for one after the other: the image of the win is taken when the loss is chosen.
@@ -104,6 +105,7 @@ def _first(run: Path, arm: Mapping[str, Any]) -> Found | None:
                 DetectionTable.load(folder / DETECTIONS),
                 MatchTable.load(folder / MATCHES),
                 item.get("f1_confidence") or SCORE,
+                arm.get("model") or "",
             )
     return None
 

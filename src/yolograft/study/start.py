@@ -1,20 +1,59 @@
-"""Starting an arm from trained weights: what is kept, and the proof that identity grafts change nothing."""
+"""Starting arms from trained weights: what is kept, and the proof that identity grafts change nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from yolograft.engine.arm import Arm
-from yolograft.engine.modelfolder import best_warning, read_model, tensors_sha256
+from yolograft.engine.foreignfolder import read_source, source_sha256
+from yolograft.engine.modelfolder import StoredModel, best_warning
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Progress
 from yolograft.errors import StudyError
+from yolograft.graph.anchors import ANCHORS, with_anchors
+from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build
-from yolograft.models.weights import kept_weights, prove_identity
-from yolograft.study.pick import model_folder
+from yolograft.models.detector import Detector
+from yolograft.models.weights import LoadReport, kept_weights, prove_identity
+
+
+def weights_for(
+    detector: Detector, source: StoredModel, *, force: bool = False
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """What a detector starts with from a trained model, and the report. The one place where that is decided.
+
+    Raises:
+        CheckpointError: the weights do not fit, and it is not forced (YG420).
+    """
+    classes = source.spec.num_classes
+    return kept_weights(detector, source.tensors, num_classes=classes, force=force)
+
+
+def with_anchors_of(spec: ModelSpec, source: ModelSpec) -> ModelSpec:
+    """The detector with the anchors a head of its family was trained with; tensors do not hold them."""
+    anchors, trained = dict(spec.head.args).get(ANCHORS), dict(source.head.args).get(ANCHORS)
+    if not (isinstance(anchors, tuple) and isinstance(trained, tuple) and len(anchors) == len(trained)):
+        return spec
+    return with_anchors(spec, [float(side) for side in trained]) if trained != anchors else spec
+
+
+def about_weights(path: str, source: StoredModel | None, *, force: bool) -> dict[str, Any]:
+    """What a manifest says of the weights a study starts from.
+
+    weights_origin: of a file from elsewhere, what was written down when it was read. weights_forced: what did
+    not fit was left behind.
+    """
+    return {
+        "weights": path,
+        "weights_sha256": source_sha256(Path(path)) if path else "",
+        "weights_origin": source.about.get("origin") if source else None,
+        "weights_forced": force,
+    }
 
 
 def check_weights(manifest: Mapping[str, Any]) -> None:
@@ -25,7 +64,7 @@ def check_weights(manifest: Mapping[str, Any]) -> None:
         CheckpointError: they are gone (YG401).
     """
     planned, source = manifest.get("weights_sha256", ""), manifest["weights"]
-    if planned and tensors_sha256(Path(source)) != planned:
+    if planned and source_sha256(Path(source)) != planned:
         raise StudyError(
             "YG606",
             "the weights to start from have changed since the study was planned",
@@ -34,21 +73,39 @@ def check_weights(manifest: Mapping[str, Any]) -> None:
         )
 
 
-def with_weights(arm: Arm, source: str, recipe: Recipe, progress: Progress) -> Arm:
-    """The arm, starting from the weights of a run or model folder; says what was kept.
+def start_arms(
+    arms: Sequence[Arm], manifest: Mapping[str, Any], recipe: Recipe, progress: Progress
+) -> list[Arm]:
+    """The arms of a study as they start: from its weights, where it has any.
 
     Raises:
-        CheckpointError: the weights do not fit (YG420) or are not there (YG401, YG407).
+        StudyError: the weights changed since it was planned (YG606).
+        CheckpointError: they are gone (YG401) or do not fit (YG420).
     """
-    stored = read_model(model_folder(Path(source)))
-    if warning := best_warning(stored.about):
-        progress.note(f"{source}: {warning}")
+    path, force = manifest["weights"], bool(manifest.get("weights_forced"))
+    if not path:
+        return list(arms)
+    check_weights(manifest)
+    source = read_source(Path(path), force=force)
+    if warning := best_warning(source.about):
+        progress.note(f"{path}: {warning}")
+    return [with_weights(arm, source, recipe, progress, force=force) for arm in arms]
+
+
+def with_weights(
+    arm: Arm, source: StoredModel, recipe: Recipe, progress: Progress, *, force: bool = False
+) -> Arm:
+    """The arm, starting from a trained model; says what was kept.
+
+    Raises:
+        CheckpointError: the weights do not fit (YG420).
+    """
     grafted = build(arm.spec, code=arm.code)
-    weights, report = kept_weights(grafted, stored.tensors, num_classes=stored.spec.num_classes)
+    weights, report = weights_for(grafted, source, force=force)
     progress.note(f"{arm.label}: {report.line()}")
     if report.new and not report.missing and not report.remade and _all_identity(arm):
-        base = build(stored.spec, code=arm.code)
-        base.load_state_dict(stored.tensors)
+        base = build(source.spec, code=arm.code)
+        base.load_state_dict(source.tensors)
         grafted.load_state_dict({**grafted.state_dict(), **weights})
         progress.note(f"{arm.label}: {prove_identity(base, grafted, imgsz=recipe.imgsz).line()}")
     return replace(arm, weights=weights)

@@ -77,7 +77,12 @@ class Comparison:
 
 
 def compare(
-    base: ArmScores, arms: Sequence[ArmScores], *, margin: float = 0.5, alpha: float = 0.05
+    base: ArmScores,
+    arms: Sequence[ArmScores],
+    *,
+    margin: float = 0.5,
+    alpha: float = 0.05,
+    tried: int | None = None,
 ) -> list[Comparison]:
     """Judge every arm against the baseline; ``arms`` must hold every arm tried, aborted ones too.
 
@@ -86,6 +91,7 @@ def compare(
         arms: the candidates' runs; the number of seeds may differ between arms.
         margin: the smallest difference that matters, in AP points, fixed before the first run.
         alpha: family-wise error of false ``helps`` and ``hurts`` together.
+        tried: verdicts the error is shared by, where a study has more than these; at least ``len(arms)``.
 
     A diverged run of the arm withholds ``helps`` and ``no detectable difference``; a diverged run of
     the baseline withholds ``hurts`` and ``no detectable difference``, because the runs that survived
@@ -100,7 +106,8 @@ def compare(
     counts = np.array([len(arm.values) for arm in everyone])
     own = np.array([sample_variance(arm.values) for arm in everyone])
     variance, df = governing_variances(own, counts)
-    level_alpha = alpha / max(len(arms), 1)
+    tried = max(tried or 0, len(arms), 1)
+    level_alpha = alpha / tried
     # All runs of every arm equal: seeds changed nothing, or everything scored 0. No noise was seen.
     seen = bool(df > 0 and (own > 0).any())
     return [
@@ -111,7 +118,7 @@ def compare(
             df=df if seen else 0,
             margin=margin,
             alpha=level_alpha,
-            tried=len(arms),
+            tried=tried,
         )
         for i, arm in enumerate(arms, start=1)
     ]

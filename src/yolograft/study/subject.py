@@ -19,10 +19,23 @@ def detector_line(results: Mapping[str, Any], words: Wording) -> str:
         marks.append(words("on_levels", levels=words("list_comma").join(levels)))
     if results.get("from_weights") is True:
         marks.append(words("from_weights"))
-    model = words_of(results.get("model"))
+    model = words("list_comma").join(models_of(results))
     if not (model and marks):
         return model
     return words("with_marks", model=model, marks=words("list_semicolon").join(marks))
+
+
+def models_of(results: Mapping[str, Any]) -> list[str]:
+    """The models of a study, the first one first; none where the results do not say."""
+    names = [words_of(name) for name in rows(results.get("models"))] or [words_of(results.get("model"))]
+    return [name for name in names if name]
+
+
+def models_note(results: Mapping[str, Any], words: Wording) -> str:
+    """What rows of different models say about each other; empty where there is one model."""
+    if len(models_of(results)) < 2:
+        return ""
+    return words("models_across" if results.get("across") is True else "models_apart")
 
 
 def seeds_behind(counts: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.notation import decimal, duration, interval, signed
-from yolograft.study.reading import Arm
+from yolograft.study.reading import Arm, baseline_of, beside
 from yolograft.study.subject import detector_line
 from yolograft.study.svg import esc
 from yolograft.study.wording import Wording
@@ -37,10 +37,10 @@ def result_table(arms: Sequence[Arm], *, words: Wording) -> str:
     heads = [esc(words("arm")), *(head for _, head in ACCURACY), "ΔAP", esc(words("verdict"))]
     heads += [esc(words(key)) for key in COST]
     second = "".join(f'<th scope="col">{head}</th>' for head in heads)
-    base = next((arm for arm in arms if arm.baseline), None)
     body = []
     for arm in arms:
-        body.append(_result_row(arm, words))
+        body.append(_result_row(arm, words, beside=beside(arm, arms)))
+        base = baseline_of(arm, arms)
         change = "" if arm.baseline or base is None else cost_line(base, arm, words=words)
         if change:
             note = f"{esc(words('before_after'))}: {change}"
@@ -51,7 +51,7 @@ def result_table(arms: Sequence[Arm], *, words: Wording) -> str:
     )
 
 
-def _result_row(arm: Arm, words: Wording) -> str:
+def _result_row(arm: Arm, words: Wording, *, beside: bool) -> str:
     swatch = f'<i class="swatch" style="background:{arm.colour}"></i>'
     cells = [f'<th scope="row">{swatch}{esc(arm.label)}</th>']
     for key, _ in ACCURACY:
@@ -60,7 +60,9 @@ def _result_row(arm: Arm, words: Wording) -> str:
             shown = f"<b>{shown}</b> ± {decimal(arm.sd['ap'])}"
         cells.append(f"<td>{shown}</td>")
     found = arm.difference
-    if arm.baseline:
+    if beside:
+        cells += ["<td>–</td>", f'<td class="words">{esc(words("not_judged"))}</td>']
+    elif arm.baseline and found is None:
         cells += ["<td></td>", "<td></td>"]
     elif found is None:
         cells += ["<td>–</td>", f'<td class="words">{esc(words("no_verdict"))}</td>']

@@ -108,6 +108,23 @@ DETAIL_WORDS: dict[str, tuple[str, str]] = {
     "on_levels": ("levels {levels}", "检测层 {levels}"),
     "from_weights": ("from trained weights", "从已训练的权重开始"),
     "with_marks": ("{model} ({marks})", "{model}（{marks}）"),
+    # Several models
+    "not_judged": ("not judged: another model", "不作判断：另一个模型"),
+    "models_apart": (
+        "Every graft is judged against the baseline of its own model. Rows of different models stand side "
+        "by side without a verdict: a recipe may suit one of them better, and the difference of two models "
+        "is not what this study was planned to find. A study with --recipe common judges it.",
+        "每个嫁接只与自己模型的基线比较。不同模型的行并列而不作结论：同一配方可能更适合其中一个，"
+        "而模型之间的差异也不是本实验计划要找的。用 --recipe common 的实验会对此作出判断。",
+    ),
+    "models_across": (
+        "Every graft is judged against the baseline of its own model, and every other model against the "
+        "first, all on one recipe and the same batches; all verdicts share one chance of error. Such a "
+        "verdict holds for this recipe and budget: it says nothing of the models as each was published.",
+        "每个嫁接与自己模型的基线比较，其余模型与第一个模型比较；全部使用同一配方和相同批次，"
+        "所有结论共用一个出错概率。"
+        "模型之间的结论只对此配方和预算成立，不代表各模型按原论文方式训练时的高低。",
+    ),
     "list_comma": (", ", "、"),
     "list_semicolon": ("; ", "；"),
     "diverged_of": (
