@@ -4,7 +4,7 @@
 
 The reference for `yolograft train MODEL` at equal settings: the package's own network, initial weights, loss
 and decoding run as black boxes; batches, optimiser, schedule, moving average and evaluator are those of our
-recipe, so that what differs is the family alone. All in fp32. Prints one JSON document per seed.
+recipe, so that what differs is the family alone. All in fp32. Prints one JSON document per seed; --save keeps the network as its package saves it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import copy
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -75,6 +76,14 @@ class Reference:
         boxes = torch.cat((centre - size / 2, centre + size / 2), -1)
         return boxes, rows[..., 4:5] * rows[..., 5:]
 
+    def save(self, folder: Path, seed: int) -> None:
+        """A checkpoint in the package's own form: YOLOX keeps a state dict, yolov5 the module itself."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.is_yolox:
+            torch.save({"start_epoch": 0, "model": self.network.state_dict()}, folder / f"{seed}.pth")
+        else:
+            torch.save({"epoch": -1, "model": self.network, "ema": None}, folder / f"{seed}.pt")
+
     def parameters(self) -> Any:
         """Of the network."""
         return self.network.parameters()
@@ -130,6 +139,8 @@ def train_one(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     held_out = eval_split(dataset)
     images = EvalStream(dataset.split(held_out), imgsz=size, batch=16, stride=32)
     table = evaluate(reference, images, fingerprint=dataset.fingerprint(held_out))  # type: ignore[arg-type]
+    if options.save:
+        reference.save(options.save, seed)
     scores = score_table(images.records, table, dataset.names)
     kept = {key: value for key, value in scores.items() if isinstance(value, float | int)}
     how = {"seconds": seconds, "threads": torch.get_num_threads(), "torch": torch.__version__}
@@ -144,6 +155,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--imgsz", type=int, default=320)
+    parser.add_argument("--save", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     options = parser.parse_args()
     keep_freed_memory()
