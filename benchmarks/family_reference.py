@@ -4,7 +4,8 @@
 
 The reference for `yolograft train MODEL` at equal settings: the package's own network, initial weights, loss
 and decoding run as black boxes; batches, optimiser, schedule, moving average and evaluator are those of our
-recipe, so that what differs is the family alone. All in fp32. Prints one JSON document per seed; --save keeps the network as its package saves it.
+recipe, so that what differs is the family alone. All in fp32. Prints one JSON document per seed; --save keeps
+the network as its package saves it.
 """
 
 from __future__ import annotations
