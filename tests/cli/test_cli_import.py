@@ -23,7 +23,7 @@ from yolograft.graph.graft import graft
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build, model_spec
 from yolograft.models.detector import Detector, key_of
-from yolograft.models.foreign_names import their_name
+from yolograft.models.foreign.names import their_name
 from yolograft.study.start import check_weights, start_arms
 
 FIVE = ("circle", "ellipse", "square", "diamond", "star")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolograft.models.foreign_align import Layer, align
+from yolograft.models.foreign.align import Layer, align
 
 
 def conv(wide: int, narrow: int = 8) -> Layer:

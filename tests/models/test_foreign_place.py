@@ -16,8 +16,8 @@ from torch import Tensor
 from yolograft.errors import MAX_LINE, CheckpointError
 from yolograft.models.build import model_spec
 from yolograft.models.detector import Detector
-from yolograft.models.foreign import ForeignCheckpoint
-from yolograft.models.foreign_place import Placed, place
+from yolograft.models.foreign.place import Placed, place
+from yolograft.models.foreign.read import ForeignCheckpoint
 
 # Tensors of the published models, counters and anchors included, as `len(state_dict())` gives them.
 COUNTS = {"yolov8n": 355, "yolov5n": 349, "yolox-nano": 642, "yolox-tiny": 462}

@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from yolograft.errors import MAX_LINE, CheckpointError
-from yolograft.models.foreign import DTYPES, ForeignCheckpoint, layout_of, read_foreign
-from yolograft.models.limits import Limits
+from yolograft.models.foreign.limits import Limits
+from yolograft.models.foreign.read import DTYPES, ForeignCheckpoint, layout_of, read_foreign
 
 PLAIN = [dtype for name, dtype in DTYPES.items() if name not in ("uint16", "uint32", "uint64")]
 

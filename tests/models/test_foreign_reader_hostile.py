@@ -22,11 +22,11 @@ import torch
 from torch import nn
 
 from yolograft.errors import MAX_LINE, CheckpointError
-from yolograft.models import foreign, limits, quarantine_child
-from yolograft.models.checkpoint_index import index_of
-from yolograft.models.foreign import read_foreign
-from yolograft.models.limits import Limits
-from yolograft.models.quarantine import Index, checked
+from yolograft.models.foreign import child, limits, read
+from yolograft.models.foreign.index import index_of
+from yolograft.models.foreign.limits import Limits
+from yolograft.models.foreign.quarantine import Index, checked
+from yolograft.models.foreign.read import read_foreign
 
 FLOATS = torch.arange(6.0)
 
@@ -248,7 +248,7 @@ CLAIMS: dict[str, tuple[tuple[Any, ...], str]] = {
 
 @pytest.mark.parametrize("kind", CLAIMS)
 def test_a_claim_that_does_not_hold(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign, "ask", in_this_process)
+    monkeypatch.setattr(read, "ask", in_this_process)
     args, code = CLAIMS[kind]
     path = archive(tmp_path / "claim.pt", pickled({"w": tensor_of(*args)}))
     error = refused(path)
@@ -349,7 +349,7 @@ def test_a_damaged_file_gives_one_line_or_is_read_right(
     path = tmp_path / "whole.pt"
     expected = small_checkpoint(path)
     data = path.read_bytes()
-    monkeypatch.setattr(foreign, "ask", in_this_process)
+    monkeypatch.setattr(read, "ask", in_this_process)
     draw = random.Random(0)
     codes = set()
     for _ in range(500):
@@ -373,17 +373,17 @@ def test_a_damaged_description_gives_one_line(tmp_path: Path, monkeypatch: pytes
         members = {name.partition("/")[2]: opened.read(name) for name in opened.namelist()}
     data = members.pop("data.pkl")
     storages = {f"_{name[5:]}": content for name, content in members.items() if name.startswith("data/")}
-    monkeypatch.setattr(foreign, "ask", in_this_process)
+    monkeypatch.setattr(read, "ask", in_this_process)
     draw = random.Random(1)
-    read = 0
+    whole = 0
     for _ in range(500):
         archive(path, mutated(data, draw), **storages)
         try:
             read_foreign(path)
-            read += 1
+            whole += 1
         except CheckpointError as error:
             assert len(error.line()) <= MAX_LINE and error.line().isprintable()
-    assert 0 < read < 400
+    assert 0 < whole < 400
 
 
 def test_a_few_of_them_in_the_real_process(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def test_a_few_of_them_in_the_real_process(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_streams_without_sense(tmp_path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign, "ask", in_this_process)
+    monkeypatch.setattr(read, "ask", in_this_process)
     assert refused(archive(tmp_path / "odd.pt", data)).code in {"YG433", "YG435"}
 
 
@@ -517,10 +517,10 @@ def test_a_process_that_fills_the_memory_is_stopped(tmp_path: Path) -> None:
 
 @walls
 def test_behind_the_walls_no_file_opens(tmp_path: Path) -> None:
-    source = Path(quarantine_child.__file__).resolve().parents[2]
+    source = Path(child.__file__).resolve().parents[3]
     text = (
         f"import sys; sys.path.append({str(source)!r})\n"
-        "from yolograft.models.limits import Limits, confine\n"
+        "from yolograft.models.foreign.limits import Limits, confine\n"
         "confine(Limits())\n"
         f"open({str(tmp_path / 'canary')!r}, 'w')\n"
     )
@@ -530,10 +530,10 @@ def test_behind_the_walls_no_file_opens(tmp_path: Path) -> None:
 
 def test_the_process_needs_nothing_installed() -> None:
     """-S: without installed packages there is no torch, no numpy, no pydantic to load."""
-    source = Path(quarantine_child.__file__).resolve().parents[2]
+    source = Path(child.__file__).resolve().parents[3]
     text = (
         f"import sys; sys.path.append({str(source)!r})\n"
-        "import yolograft.models.checkpoint_index, yolograft.models.limits\n"
+        "import yolograft.models.foreign.index, yolograft.models.foreign.limits\n"
         "print(sorted(m for m in sys.modules if m.partition('.')[0] in ('torch', 'numpy', 'socket')))\n"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", text], capture_output=True, encoding="utf-8")

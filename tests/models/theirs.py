@@ -7,7 +7,7 @@ from torch import Tensor
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build
 from yolograft.models.detector import Detector, key_of
-from yolograft.models.foreign_names import part_of, their_name
+from yolograft.models.foreign.names import part_of, their_name
 
 Rows = list[dict[str, Tensor]]
 

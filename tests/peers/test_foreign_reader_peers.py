@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import oracles
-from yolograft.models.foreign import ForeignCheckpoint, read_foreign
+from yolograft.models.foreign.read import ForeignCheckpoint, read_foreign
 
 pytestmark = pytest.mark.peers
 

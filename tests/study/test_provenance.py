@@ -26,7 +26,7 @@ from yolograft.models.build import model_spec, sketch
 from yolograft.models.catalog import find
 from yolograft.models.codebook import from_grafts
 from yolograft.models.detector import key_of
-from yolograft.models.foreign_names import their_name
+from yolograft.models.foreign.names import their_name
 from yolograft.study.plan import Plan, create_study
 from yolograft.study.provenance import provenance
 from yolograft.study.provenance_words import _EN_ZH, sentences

@@ -12,8 +12,8 @@ from typing import Any
 from yolograft.engine.arm import Arm
 from yolograft.engine.modelfolder import StoredModel, read_model, store_model, tensors_sha256
 from yolograft.errors import CheckpointError
-from yolograft.models.foreign import ForeignCheckpoint, read_foreign
-from yolograft.models.foreign_place import Placed, place
+from yolograft.models.foreign.place import Placed, place
+from yolograft.models.foreign.read import ForeignCheckpoint, read_foreign
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 # Side a model is used at where its file does not say; sides are multiples of the widest stride.

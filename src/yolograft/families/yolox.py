@@ -149,7 +149,8 @@ class YOLOXCriterion:
     head: every criterion is offered the head of its detector; this one needs nothing of it. box_loss:
     ``iou2``, 1 - IoU^2 as published, or a name of `BOX_LOSSES`; the assignment is by IoU either way.
     top_k: overlaps whose sum is the number of anchors of a box. centre_radius: reach of a box round its
-    centre, in strides.
+    centre, in strides. Candidates are the anchors inside a box or near its centre, those that are both at no
+    surcharge, as in release 0.3.0.
     """
 
     def __init__(

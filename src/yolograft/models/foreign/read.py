@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from yolograft.errors import CheckpointError
-from yolograft.models.claims import MOST_NUMBERS, TensorClaim, shown
-from yolograft.models.filekind import ARCHIVE, SAFETENSORS, kind_of
-from yolograft.models.limits import MIB, Limits
-from yolograft.models.quarantine import LIMITS, Index, ask
+from yolograft.models.foreign.claims import MOST_NUMBERS, TensorClaim, shown
+from yolograft.models.foreign.filekind import ARCHIVE, SAFETENSORS, kind_of
+from yolograft.models.foreign.limits import MIB, Limits
+from yolograft.models.foreign.quarantine import LIMITS, Index, ask
 
 DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolograft.errors import CheckpointError
-from yolograft.models.claims import (
+from yolograft.models.foreign.claims import (
     TensorClaim,
     attributes,
     is_tensor,
@@ -22,7 +22,7 @@ from yolograft.models.claims import (
     shown,
     tensor_claim,
 )
-from yolograft.models.limits import Limits
+from yolograft.models.foreign.limits import Limits
 
 # Where checkpoints keep their weights; averaged weights first: they are what a detector is evaluated with.
 PARTS = ("ema", "model", "state_dict", "model_state_dict", "net")

@@ -22,8 +22,8 @@ CODECS = ("ascii", "latin-1", "cp437", "raw-unicode-escape", "unicode-escape")
 def answer(given: str) -> dict[str, Any]:
     """The index of standard input, or the error instead; ``given`` are the limits as JSON."""
     from yolograft.errors import CheckpointError
-    from yolograft.models.checkpoint_index import index_of
-    from yolograft.models.limits import Limits, confine
+    from yolograft.models.foreign.index import index_of
+    from yolograft.models.foreign.limits import Limits, confine
 
     limits = Limits(**json.loads(given))
     for name in CODECS:
@@ -48,5 +48,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     # Behind the standard library, which nothing installed may shadow.
-    sys.path.append(str(Path(__file__).resolve().parents[2]))
+    sys.path.append(str(Path(__file__).resolve().parents[3]))
     main()

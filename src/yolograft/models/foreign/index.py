@@ -7,16 +7,16 @@ from io import BufferedReader
 from typing import Any
 
 from yolograft.errors import CheckpointError
-from yolograft.models.claims import check_claim, shown
-from yolograft.models.hostile import refuse_hostile
-from yolograft.models.limits import Limits
-from yolograft.models.moduletree import content_of
-from yolograft.models.opcodes import interpret
-from yolograft.models.torchzip import PICKLE, members
+from yolograft.models.foreign.claims import check_claim, shown
+from yolograft.models.foreign.hostile import refuse_hostile
+from yolograft.models.foreign.limits import Limits
+from yolograft.models.foreign.moduletree import content_of
+from yolograft.models.foreign.opcodes import interpret
+from yolograft.models.foreign.torchzip import PICKLE, members
 
 
 def index_of(handle: BufferedReader, size: int, limits: Limits) -> dict[str, Any]:
-    """What a torch archive holds, as JSON has it: the fields of `yolograft.models.quarantine.Index`.
+    """What a torch archive holds, as JSON has it: the fields of `yolograft.models.foreign.quarantine.Index`.
 
     Args:
         handle: the file. size: its bytes.

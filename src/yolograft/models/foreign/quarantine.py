@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from yolograft.errors import CheckpointError
-from yolograft.models import quarantine_child
-from yolograft.models.claims import WIDTHS, TensorClaim, check_claim, shown
-from yolograft.models.limits import MIB, Limits
-from yolograft.models.torchzip import Stretch
+from yolograft.models.foreign import child
+from yolograft.models.foreign.claims import WIDTHS, TensorClaim, check_claim, shown
+from yolograft.models.foreign.limits import MIB, Limits
+from yolograft.models.foreign.torchzip import Stretch
 
 CODES = frozenset({"YG431", "YG432", "YG433", "YG434", "YG435", "YG437", "YG438", "YG439"})
 LIMITS = Limits()
@@ -60,21 +60,21 @@ def ask(handle: BufferedReader, size: int, limits: Limits = LIMITS) -> Index:
 def _run(handle: BufferedReader, limits: Limits) -> bytes:
     """Standard output of the reading process; a file, so that its size is known before it is read."""
     # -I -S: no PYTHON* variable, no user folder, no installed package and none of their start-up hooks.
-    command = [sys.executable or "", "-I", "-S", "-W", "ignore", str(Path(quarantine_child.__file__))]
+    command = [sys.executable or "", "-I", "-S", "-W", "ignore", str(Path(child.__file__))]
     handle.seek(0)
     with tempfile.TemporaryFile("w+b") as written:
         command.append(TypeAdapter(Limits).dump_json(limits).decode())
         try:
-            child = subprocess.Popen(command, stdin=handle, stdout=written, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(command, stdin=handle, stdout=written, stderr=subprocess.DEVNULL)
         except OSError as error:
             raise _stopped("before it began") from error
         try:
-            status = child.wait(limits.seconds)
+            status = process.wait(limits.seconds)
         except subprocess.TimeoutExpired as error:
             raise _stopped(f"after {limits.seconds:g} seconds") from error
         finally:
-            child.kill()
-            child.wait()
+            process.kill()
+            process.wait()
         if status != 0:
             raise _stopped(f"with status {status}")
         if written.seek(0, os.SEEK_END) > limits.answer_bytes:

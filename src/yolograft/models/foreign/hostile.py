@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from yolograft.errors import CheckpointError
-from yolograft.models.claims import shown
-from yolograft.models.opcodes import Name
+from yolograft.models.foreign.claims import shown
+from yolograft.models.foreign.opcodes import Name
 
 # Whole modules, submodules included; by their names in Python 2 as well, which protocol 2 still writes.
 MODULES = frozenset({

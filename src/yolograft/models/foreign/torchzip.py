@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 
 from yolograft.errors import CheckpointError
-from yolograft.models.limits import MIB, Limits
+from yolograft.models.foreign.limits import MIB, Limits
 
 # Size and signature of a local file header, and the offset of its two length fields (APPNOTE 4.3.7).
 _HEADER, _SIGNATURE, _LENGTHS = 30, b"PK\x03\x04", 26

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yolograft.errors import CheckpointError
-from yolograft.models.limits import Limits
+from yolograft.models.foreign.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)

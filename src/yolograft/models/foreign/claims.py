@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolograft.errors import CheckpointError
-from yolograft.models.limits import Limits
-from yolograft.models.opcodes import Bag, Call, Name, Storage
+from yolograft.models.foreign.limits import Limits
+from yolograft.models.foreign.opcodes import Bag, Call, Name, Storage
 
 # Bytes of one element, by the name torch gives the type.
 WIDTHS = {

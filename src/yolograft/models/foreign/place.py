@@ -20,10 +20,10 @@ from yolograft.graph.spec import ModelSpec, frozen_args, model_name
 from yolograft.models.build import build, model_spec, sketch
 from yolograft.models.catalog import FAMILIES, Family, model_names
 from yolograft.models.detector import key_of
-from yolograft.models.foreign import ForeignCheckpoint
-from yolograft.models.foreign_align import Shape, align
-from yolograft.models.foreign_names import DERIVED, family_of, groups_of, part_of, split_key, their_name
-from yolograft.models.foreign_wiring import differences
+from yolograft.models.foreign.align import Shape, align
+from yolograft.models.foreign.names import DERIVED, family_of, groups_of, part_of, split_key, their_name
+from yolograft.models.foreign.read import ForeignCheckpoint
+from yolograft.models.foreign.wiring import differences
 from yolograft.models.weights import LEAST_KEPT, LoadReport
 
 COUNTER = "num_batches_tracked"
