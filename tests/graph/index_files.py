@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import yolograft.models
-from yolograft.graph.dialect import parse_index_file
-from yolograft.graph.indexspec import Reading, read_spec
+from yolograft.graph.dialect.indexspec import Reading, read_spec
+from yolograft.graph.dialect.read import parse_index_file
+from yolograft.graph.dialect.stock import Stock, read_stock
 from yolograft.graph.spec import ModelSpec
-from yolograft.graph.stock import Stock, read_stock
 from yolograft.graph.zoofile import read_model_file
 from yolograft.models.dialect_words import WORDS
 

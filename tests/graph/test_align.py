@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from index_files import STOCKS, V5, V8, read, stock_spec, with_rows
 
-from yolograft.graph.align import align, nearest
-from yolograft.graph.dialect import parse_index_file
-from yolograft.graph.indexfile import Row
-from yolograft.graph.stock import index_rows
+from yolograft.graph.dialect.align import align, nearest
+from yolograft.graph.dialect.indexfile import Row
+from yolograft.graph.dialect.read import parse_index_file
+from yolograft.graph.dialect.stock import index_rows
 from yolograft.models.dialect_words import WORDS
 
 BY_NAME = {stock.name: stock for stock in STOCKS}

@@ -9,9 +9,9 @@ import pytest
 from index_files import V5, V8, read, stock_spec, with_rows
 
 from yolograft.errors import MAX_LINE, SpecError
-from yolograft.graph.dialect import parse_index_file, read_index_file
-from yolograft.graph.indexfile import Scale
-from yolograft.graph.indexspec import choose_scale
+from yolograft.graph.dialect.indexfile import Scale
+from yolograft.graph.dialect.indexspec import choose_scale
+from yolograft.graph.dialect.read import parse_index_file, read_index_file
 
 
 @pytest.mark.parametrize("scale", ["n", "s", "m", "l", "x"])

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from index_files import STOCKS, V5, V8, broken, read, stock_spec, with_rows
 
 from yolograft.errors import MAX_LINE, SpecError, YolograftError
-from yolograft.graph.dialect_write import Written, write_index_file
+from yolograft.graph.dialect.naming import normalised
+from yolograft.graph.dialect.stock import Stock
+from yolograft.graph.dialect.write import Written, write_index_file
 from yolograft.graph.expr import GraftSpec, parse_graft
 from yolograft.graph.graft import graft
 from yolograft.graph.levels import keep_levels
-from yolograft.graph.naming import normalised
 from yolograft.graph.spec import IMAGE, ModelSpec
-from yolograft.graph.stock import Stock
 from yolograft.models.build import inspect_spec
 from yolograft.models.dialect_words import WORDS
 

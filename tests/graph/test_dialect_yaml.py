@@ -9,8 +9,8 @@ import pytest
 from index_files import V8
 
 from yolograft.errors import MAX_LINE, SpecError
-from yolograft.graph.dialect import read_index_file
-from yolograft.graph.yamlnodes import parse_nodes
+from yolograft.graph.dialect.nodes import parse_nodes
+from yolograft.graph.dialect.read import read_index_file
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)

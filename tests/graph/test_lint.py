@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolograft.graph.align import nearest
-from yolograft.graph.dialect import parse_index_file
-from yolograft.graph.lint import Lint, lint
-from yolograft.graph.lint_finding import Finding
-from yolograft.graph.lint_words import SENTENCES, WHY
-from yolograft.graph.mend import mend
-from yolograft.graph.mend_text import mended_text, row_text
-from yolograft.graph.stock import read_stock
-from yolograft.graph.yamlnodes import parse_nodes
+from yolograft.graph.dialect.align import nearest
+from yolograft.graph.dialect.nodes import parse_nodes
+from yolograft.graph.dialect.read import parse_index_file
+from yolograft.graph.dialect.stock import read_stock
+from yolograft.graph.lint.finding import Finding
+from yolograft.graph.lint.lint import Lint, lint
+from yolograft.graph.lint.mend import mend
+from yolograft.graph.lint.mend_text import mended_text, row_text
+from yolograft.graph.lint.words import SENTENCES, WHY
 from yolograft.models.dialect_words import WORDS
 
 ROOT = Path(__file__).resolve().parents[2]

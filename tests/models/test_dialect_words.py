@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from yolograft.errors import SpecError, YolograftError
-from yolograft.graph.indexfile import Row, Scale
-from yolograft.graph.rowargs import Width, read_arguments, write_arguments
+from yolograft.graph.dialect.indexfile import Row, Scale
+from yolograft.graph.dialect.rowargs import Width, read_arguments, write_arguments
 from yolograft.models.build import build, inspect_spec
 from yolograft.models.catalog import BY_NAME, ENTRIES
 from yolograft.models.dialect_words import ATTENTION, BLOCKS, WORDS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from yolograft.graph.dialect_write import write_index_file
+from yolograft.graph.dialect.write import write_index_file
 from yolograft.models.build import inspect_spec, model_spec
 from yolograft.models.dialect_words import WORDS
 from yolograft.models.modelfile import stocks

@@ -72,7 +72,7 @@ def check_(
 def _fix(checked: IndexCheck, file: Path, code: Sequence[str]) -> dict[str, Any]:
     """Write the fixed file beside the file and check it in turn."""
     from yolograft.doctor.index_check import check_text, fixed_text, same_form
-    from yolograft.graph.mend_text import fixed_path, unified
+    from yolograft.graph.lint.mend_text import fixed_path, unified
 
     text = fixed_text(checked)
     if text == checked.text or not checked.findings:

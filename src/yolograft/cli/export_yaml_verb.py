@@ -46,7 +46,7 @@ def export_yaml_(
         Write over a file that exists.
     """
     from yolograft.errors import SpecError
-    from yolograft.graph.dialect_write import write_index_file
+    from yolograft.graph.dialect.write import write_index_file
     from yolograft.graph.expr import parse_graft
     from yolograft.graph.graft import graft as place
     from yolograft.models.build import inspect_spec

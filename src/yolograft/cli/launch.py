@@ -166,13 +166,13 @@ def _go(run: Path, code: dict[str, Any], device: str, machine: Machine, output: 
             f"{env['device']}, {env['precision']}, batch {recipe['batch']}, {height}x{width}, "
             f"{recipe['epochs']} epochs"
         )
-        if manifest.get("anchors"):
-            progress.note(manifest["anchors"]["line"])
+        for row in anchor_rows(manifest):
+            progress.note(row["line"])
         if (manifest.get("recipe_file") or {}).get("name") == FINE_TUNING:
             progress.note(fine_tuning_line(manifest["recipe"]))
         if manifest.get("batch_choice"):
             progress.note(manifest["batch_choice"])
-        if manifest["kind"] == "compare":
+        if manifest["kind"] == "compare" and manifest["sees"]:
             progress.note(manifest["sees"])
         for arm in manifest["arms"]:
             for note in arm["notes"]:

@@ -31,7 +31,7 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _cells(network: Detector) -> list[tuple[str, ...]]:
-    from yolograft.graph.dialect_write import FAMILIES
+    from yolograft.graph.dialect.write import FAMILIES
 
     spec, params = network.spec, {fact.name: fact.params for fact in network.facts}
     out = []
@@ -53,7 +53,7 @@ def _layers(network: Detector) -> list[tuple[Any, list[Any]]]:
 
 
 def _rows(spec: ModelSpec, network: Detector) -> list[Any]:
-    from yolograft.graph.dialect_write import index_rows_of
+    from yolograft.graph.dialect.write import index_rows_of
     from yolograft.models.dialect_words import WORDS
 
     return index_rows_of(spec, WORDS, [fact.out_channels for fact in network.facts])

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.doctor.row_checks import Place, examine_row
-from yolograft.graph.align import Nearest, nearest
-from yolograft.graph.dialect import parse_index_file, read_index_file
-from yolograft.graph.indexfile import IMAGE_INDEX, IndexFile, Row
-from yolograft.graph.indexspec import choose_scale
-from yolograft.graph.lint import Lint, lint
-from yolograft.graph.lint_finding import Finding
-from yolograft.graph.lint_wiring import NEAR
-from yolograft.graph.mend import Mended, mend
-from yolograft.graph.mend_row import RowReading, corrected
-from yolograft.graph.mend_text import mended_text
+from yolograft.graph.dialect.align import Nearest, nearest
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, IndexFile, Row
+from yolograft.graph.dialect.indexspec import choose_scale
+from yolograft.graph.dialect.nodes import parse_nodes
+from yolograft.graph.dialect.read import parse_index_file, read_index_file
+from yolograft.graph.dialect.words import Words
+from yolograft.graph.lint.finding import Finding
+from yolograft.graph.lint.lint import Lint, lint
+from yolograft.graph.lint.mend import Mended, mend
+from yolograft.graph.lint.mend_row import RowReading, corrected
+from yolograft.graph.lint.mend_text import mended_text
+from yolograft.graph.lint.wiring import NEAR
 from yolograft.graph.spec import ModuleRef, frozen_args
-from yolograft.graph.words import Words
-from yolograft.graph.yamlnodes import parse_nodes
 from yolograft.models.codebook import Codebook
 from yolograft.models.modelfile import classes_for, stocks, words_with
 

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from yolograft.doctor.specimen import Size, Specimen, listed, quiet, relative_error, run, said, sow
-from yolograft.graph.lint_finding import Finding
+from yolograft.graph.lint.finding import Finding
 from yolograft.graph.spec import ModuleRef
 from yolograft.models.codebook import Codebook
 

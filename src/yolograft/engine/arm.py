@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from pydantic import ValidationError
 from torch import Tensor
 
 from yolograft import rng
@@ -206,7 +207,8 @@ class ArmRun:
             ("recipe_sha256", self.recipe.digest()),
             ("seed", self.seed),
         ):
-            if state.get(key) != mine:
+            found = _digest_today(state) if key == "recipe_sha256" else state.get(key)
+            if found != mine:
                 raise CheckpointError("YG404", f"the checkpoint of arm '{self.arm.label}' has another {key}")
         part = _by_prefix(tensors)
         self.detector.load_state_dict(part["model"])
@@ -226,6 +228,14 @@ class ArmRun:
         self.best.restore(state.get("best", {}), part.get("best", {}))
         if scale := state.get("loss_scale"):
             self.fabric.strategy.precision.load_state_dict(scale)
+
+
+def _digest_today(state: Mapping[str, Any]) -> str:
+    """The digest of the recipe in a state, read as today: it may lack keys that came later."""
+    try:
+        return Recipe.model_validate(state.get("recipe")).digest()
+    except ValidationError:
+        return ""
 
 
 def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:

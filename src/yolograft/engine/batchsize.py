@@ -11,18 +11,14 @@ import torch
 
 from yolograft.engine.arm import Arm, ArmRun, Length
 from yolograft.engine.device import open_fabric, places
-from yolograft.engine.memory import free_bytes
+from yolograft.engine.memory import free_bytes, need_of
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import MachineError
-from yolograft.metrics.cost import training_memory_mb
-from yolograft.models.build import build
 from yolograft.types import Targets
 
 # A CPU is no faster with more images at once, and fewer steps an epoch learn less.
 CPU_MOST, CPU_SHARE = 16, 0.5
 GPU_MOST, GPU_SHARE = 256, 0.7
-# What a step holds beside the maps kept for the backward pass, as a multiple of them.
-HELD_BESIDE = 1.5
 BOXES_AN_IMAGE = 8
 
 
@@ -32,17 +28,6 @@ class BatchChoice:
 
     batch: int
     why: str
-
-
-@dataclass(frozen=True)
-class _Need:
-    """Counted memory of a step, bytes: fixed + batch * image."""
-
-    fixed: float
-    image: float
-
-    def of(self, batch: int) -> float:
-        return self.fixed + batch * self.image
 
 
 def choose_batch(
@@ -61,7 +46,7 @@ def choose_batch(
     """
     place = places(device)[0]
     free = free_bytes(place)
-    largest, need = max(((arm, _counted(arm, recipe)) for arm in arms), key=lambda pair: pair[1].of(16))
+    largest, need = max(((arm, need_of(arm, recipe)) for arm in arms), key=lambda pair: pair[1].of(16))
     gpu = place.type == "cuda"
     room = free * (GPU_SHARE if gpu else CPU_SHARE)
     most = _power_below(min(GPU_MOST if gpu else CPU_MOST, max(images, 1)))
@@ -99,13 +84,6 @@ def largest_that_fits(fits: Callable[[int], bool], *, start: int, most: int) -> 
 
 def _power_below(value: float) -> int:
     return 2 ** int(math.log2(max(value, 1)))
-
-
-def _counted(arm: Arm, recipe: Recipe) -> _Need:
-    detector = build(arm.spec, code=arm.code)
-    fixed = 20.0 * sum(p.numel() for p in detector.parameters())
-    image = training_memory_mb(detector, recipe.largest_size(), batch=1) * 2**20 - fixed
-    return _Need(fixed, HELD_BESIDE * image)
 
 
 def _peak_of_a_step(arm: Arm, recipe: Recipe, batch: int, device: str, precision: str) -> float:

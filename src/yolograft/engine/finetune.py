@@ -25,11 +25,13 @@ NEW, KEPT, HELD = "new", "kept", "held"
 
 
 def check_fine_tuning(recipe: Recipe, *, weights: bool) -> None:
-    """See that a recipe which tells kept parameters from new ones has weights to start from.
+    """See that a recipe which tells kept parameters from new ones has weights, and freezes for some epochs.
 
     Raises:
-        SpecError: it has none (YG170).
+        SpecError: there are no weights (YG170); the backbone is to be frozen for no epoch (YG192).
     """
+    if recipe.freeze == "backbone" and not recipe.freeze_epochs:
+        raise SpecError("YG192", "freeze: backbone with freeze_epochs: 0 does nothing", fix="freeze_epochs: 3")
     asked = recipe.fine_tuning()
     if asked and not weights:
         cause = f"{asked[0]}: {getattr(recipe, asked[0])} speaks of trained weights, and there are none"

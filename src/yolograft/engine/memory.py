@@ -7,13 +7,21 @@ three allocator settings stop that. Elsewhere nothing is changed.
 from __future__ import annotations
 
 import ctypes
-import math
 import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from yolograft.data.memory import available_bytes
+from yolograft.engine.arm import Arm
+from yolograft.engine.recipe import Recipe
+from yolograft.metrics.cost import training_memory_mb
+from yolograft.models.build import build
+from yolograft.models.codebook import own_failures_in_one_line
 
+# What a step holds beside the maps kept for the backward pass, as a multiple of them.
+HELD_BESIDE = 1.5
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _INT_MAX = 2**31 - 1
 
@@ -32,15 +40,36 @@ def free_bytes(device: torch.device) -> int:
     return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else available_bytes()
 
 
-def arms_per_group(params: list[int], batch: int, pixels: int, device: torch.device) -> int:
-    """How many arms can be held at once.
+@dataclass(frozen=True)
+class Need:
+    """Counted memory of a training step, bytes: fixed + batch * image.
 
-    An arm holds its weights, gradients, two moments and the EMA; only one arm at a time holds
-    activations, counted generously from parameters and pixels of a batch.
+    fixed: weights, gradients, two moments and the EMA. image: activations of one image.
     """
-    largest = max(params)
-    # A yolov8n keeps 465 bytes a pixel for the backward pass; maps grow with width, parameters with its
-    # square. Half as much again for what else a step holds.
-    activations = 1.5 * batch * pixels * 465 * math.sqrt(largest / 3e6)
-    fits = int((free_bytes(device) * 0.8 - activations) // (20 * largest))
-    return min(max(fits, 1), len(params))
+
+    fixed: float
+    image: float
+
+    def of(self, batch: int) -> float:
+        """Bytes of a step of so many images."""
+        return self.fixed + batch * self.image
+
+
+def need_of(arm: Arm, recipe: Recipe) -> Need:
+    """What a training step of an arm needs at the largest image of a recipe; takes about as long as one.
+
+    Counted, not estimated from parameters: at the same width, maps of families differ by a factor of two.
+    """
+    detector = build(arm.spec, code=arm.code)
+    fixed = 20.0 * sum(p.numel() for p in detector.parameters())
+    with own_failures_in_one_line(arm.code):
+        image = training_memory_mb(detector, recipe.largest_size(), batch=1) * 2**20 - fixed
+    return Need(fixed, HELD_BESIDE * image)
+
+
+def arms_per_group(needs: Sequence[Need], batch: int, device: torch.device) -> int:
+    """How many arms can be held at once; only one of them at a time holds activations."""
+    activations = batch * max(need.image for need in needs)
+    largest = max(need.fixed for need in needs)
+    fits = int((free_bytes(device) * 0.8 - activations) // largest)
+    return min(max(fits, 1), len(needs))

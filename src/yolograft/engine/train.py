@@ -21,7 +21,7 @@ from yolograft.engine import checkpoint
 from yolograft.engine.arm import RUNNING, Arm, ArmRun, Length
 from yolograft.engine.device import open_fabric, places, resolve_precision
 from yolograft.engine.interrupt import Interrupts
-from yolograft.engine.memory import arms_per_group, keep_freed_memory
+from yolograft.engine.memory import arms_per_group, keep_freed_memory, need_of
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.recorder import Recorder
 from yolograft.models.build import inspect_spec
@@ -118,8 +118,9 @@ def train(
 
 
 def _group_size(arms: Sequence[Arm], recipe: Recipe, device: str) -> int:
-    params = [sum(f.params for f in inspect_spec(arm.spec, code=arm.code)) for arm in arms]
-    return arms_per_group(params, recipe.batch, math.prod(recipe.largest_size()), places(device)[0])
+    if len(arms) < 2:
+        return 1
+    return arms_per_group([need_of(arm, recipe) for arm in arms], recipe.batch, places(device)[0])
 
 
 def _resume(runs: Sequence[ArmRun], folders: Sequence[Path], progress: Progress) -> None:

@@ -27,7 +27,7 @@ def anchors_of(spec: ModelSpec) -> tuple[float, ...]:
 
 
 def with_anchors(spec: ModelSpec, anchors: Sequence[float]) -> ModelSpec:
-    """The same detector with other anchors, as many as it had.
+    """The same detector with other anchors, as many as it had; itself where they are the same.
 
     Raises:
         SpecError: it predicts without anchors, or with another number of them (YG133).
@@ -36,7 +36,33 @@ def with_anchors(spec: ModelSpec, anchors: Sequence[float]) -> ModelSpec:
     if len(anchors) != len(had):
         cause = f"{len(anchors)} numbers are no anchors of {spec.name}: it takes {len(had)}"
         raise SpecError("YG133", cause, fix="width, height pairs, as many on each level")
+    # 10 and 10.0 are one anchor, but two digests.
+    if tuple(anchors) == had:
+        return spec
     return replace(spec, layers=(*spec.layers[:-1], replace(spec.head, args=_exchanged(spec.head, anchors))))
+
+
+def with_anchors_of(spec: ModelSpec, source: ModelSpec) -> ModelSpec:
+    """The detector with the anchors that another one has on the same levels.
+
+    Itself where one of them predicts without anchors, or where the other lacks a level or a pair.
+    """
+    if not all(isinstance(dict(each.head.args).get(ANCHORS), tuple) for each in (spec, source)):
+        return spec
+    anchors, wanted, known = anchors_of(source), _levels(spec), _levels(source)
+    if all(wanted) and all(known):
+        if not set(wanted) <= set(known):
+            return spec
+        each = len(anchors) // len(known)
+        starts = [known.index(level) * each for level in wanted]
+        anchors = tuple(side for start in starts for side in anchors[start : start + each])
+    return with_anchors(spec, anchors) if len(anchors) == len(anchors_of(spec)) else spec
+
+
+def _levels(spec: ModelSpec) -> list[str]:
+    """The neck site behind every map the head reads; empty for a map of no site."""
+    roles = {layer: role for role, layer in spec.sites if role.startswith("neck.p")}
+    return [roles.get(name, "") for name in spec.head.inputs]
 
 
 def anchors_on(head: LayerSpec, inputs: Sequence[str]) -> Args:

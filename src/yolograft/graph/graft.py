@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from yolograft.errors import SpecError
+from yolograft.graph.dialect.naming import free_name, stem
 from yolograft.graph.expr import GraftSpec, Site
-from yolograft.graph.naming import free_name, stem
 from yolograft.graph.sites import edge_slot, head_slot, origin, resolve
 from yolograft.graph.spec import LayerSpec, ModelSpec, ModuleRef
 

@@ -6,7 +6,7 @@ of a row's arguments or leave that to the row, so every attention takes it or do
 
 from __future__ import annotations
 
-from yolograft.graph.words import Form, Slot, Word, Words
+from yolograft.graph.dialect.words import Form, Slot, Word, Words
 
 # What every row starts with, or leaves to the parser.
 CHANNELS = Slot("channels", "in")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolograft.errors import ModuleError, SpecError
-from yolograft.graph.dialect import read_index_file
-from yolograft.graph.dialect_write import FAMILIES as DIALECT_FAMILIES
-from yolograft.graph.indexfile import IndexFile
-from yolograft.graph.indexspec import Reading, read_spec
+from yolograft.graph.dialect.indexfile import IndexFile
+from yolograft.graph.dialect.indexspec import Reading, read_spec
+from yolograft.graph.dialect.read import read_index_file
+from yolograft.graph.dialect.stock import Stock, read_stock
+from yolograft.graph.dialect.words import Form, Slot, Word, Words, by_name
+from yolograft.graph.dialect.write import FAMILIES as DIALECT_FAMILIES
 from yolograft.graph.spec import ModelSpec
-from yolograft.graph.stock import Stock, read_stock
-from yolograft.graph.words import Form, Slot, Word, Words, by_name
 from yolograft.models.catalog import FAMILIES, model_names
 from yolograft.models.codebook import Codebook
 from yolograft.models.dialect_words import WORDS

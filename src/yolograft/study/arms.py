@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from yolograft.data.records import ImageRecord
@@ -11,9 +13,12 @@ from yolograft.errors import StudyError
 from yolograft.graph.expr import GraftSpec, folder_name
 from yolograft.graph.graft import graft
 from yolograft.graph.spec import ModelSpec
+from yolograft.models.modelfile import is_model_file
 from yolograft.study.anchors import AnchorChoice, choose_anchors
 
 BASELINE = "baseline"
+# A folder name has 60 characters at most; a dash and six of a hash follow the cut.
+LONGEST_CUT = 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +39,21 @@ def planned_arms(
 ) -> list[PlannedArm]:
     """Model by model its baseline, where wanted, and one arm a graft.
 
-    One model: ``baseline`` and the labels of the grafts. Several: ``yolov5n`` and ``yolov5n.coord_att``.
+    One model: ``baseline`` and the labels of the grafts. Several: ``yolov5n`` and ``yolov5n.coord_att``; a
+    model file goes by its name without its folder, the second of one name as ``mine-2``.
 
     Raises:
         StudyError: two arms share a label (YG603).
         SpecError: a graft does not go onto a model (YG1xx).
     """
     arms = []
+    names = _names(list(models)) if len(models) > 1 else dict.fromkeys(models, "")
     for model, stock in models.items():
-        name = folder_name(model) if len(models) > 1 else ""
+        name = names[model]
         if baseline:
             arms.append(PlannedArm(name or BASELINE, model, "", stock))
         for item in grafts:
-            label = f"{name}.{item.label}" if name else item.label
+            label = _joined(name, item.label) if name else item.label
             arms.append(PlannedArm(label, model, item.text(), graft(stock, item)))
     labels = [arm.label for arm in arms]
     if len(set(labels)) != len(labels):
@@ -55,19 +62,48 @@ def planned_arms(
     return arms
 
 
+def _names(models: Sequence[str]) -> dict[str, str]:
+    """Model -> a folder name that no other model has."""
+    names: dict[str, str] = {}
+    for model in models:
+        first = name = _name(model)
+        count = 1
+        while name in names.values():
+            count += 1
+            name = _joined(first, str(count), by="-")
+        names[model] = name
+    return names
+
+
+def _name(model: str) -> str:
+    """`mine-s` for ``folder/mine.yaml:s``."""
+    if not is_model_file(model):
+        return folder_name(model)
+    path, _, scale = model.partition(".yaml")
+    # A file name without a letter of ours comes to nothing.
+    stem = folder_name(f"model {Path(path).name}").removeprefix("model-")
+    return _joined(stem, scale[1:], by="-") if scale[1:] else stem
+
+
+def _joined(*parts: str, by: str = ".") -> str:
+    """The parts as one folder name; where it is cut, a hash of the whole keeps equal cuts apart."""
+    whole = by.join(parts)
+    if folder_name(whole) == whole:
+        return whole
+    return f"{folder_name(whole[:LONGEST_CUT])}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
+
+
 def fitted_anchors(
     models: Mapping[str, ModelSpec], train: Sequence[ImageRecord], *, imgsz: tuple[int, int]
-) -> tuple[dict[str, ModelSpec], AnchorChoice]:
-    """The models, those that predict from anchors with anchors for these images; one family has one choice.
+) -> dict[str, AnchorChoice]:
+    """Anchors for these images, for every model that predicts from anchors.
 
     Raises:
         SpecError: no model predicts from anchors (YG133).
         DataError: fewer boxes than anchors (YG357).
     """
     based = [model for model, spec in models.items() if "anchors" in dict(spec.head.args)]
-    chosen = {model: choose_anchors(models[model], train, imgsz=imgsz) for model in based or list(models)[:1]}
-    specs = {model: chosen[model].spec if model in chosen else spec for model, spec in models.items()}
-    return specs, next(iter(chosen.values()))
+    return {model: choose_anchors(models[model], train, imgsz=imgsz) for model in based or list(models)[:1]}
 
 
 def judged_against(arms: Sequence[Mapping[str, Any]], *, across: bool) -> list[tuple[str, tuple[str, ...]]]:

@@ -17,8 +17,9 @@ from yolograft.data.source import open_dataset
 from yolograft.engine.arm import Arm
 from yolograft.engine.batchsize import choose_batch
 from yolograft.engine.checkpoint import read_json, write_json
+from yolograft.engine.criteria import check_loss_settings
 from yolograft.engine.device import environment, open_fabric, resolve_precision
-from yolograft.engine.finetune import check_fine_tuning
+from yolograft.engine.finetune import FineTuning, check_fine_tuning
 from yolograft.engine.foreignfolder import read_source
 from yolograft.engine.modelfolder import StoredModel
 from yolograft.engine.recipe import Recipe
@@ -28,10 +29,12 @@ from yolograft.graph.expr import GraftSpec, folder_name
 from yolograft.graph.levels import STOCK
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build, inspect_spec, model_spec
+from yolograft.models.catalog import FAMILIES
 from yolograft.models.codebook import Codebook, references
-from yolograft.study.anchors import AnchorChoice
+from yolograft.models.modelfile import is_model_file, read_model
+from yolograft.study.anchors import anchors_of_weights
 from yolograft.study.arms import PlannedArm, fitted_anchors, judged_against, planned_arms
-from yolograft.study.start import about_weights, weights_for, with_anchors_of
+from yolograft.study.start import about_weights, weights_for
 from yolograft.study.stats import minimum_detectable
 from yolograft.study.warnings import data_warnings
 
@@ -96,9 +99,11 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
     source = read_source(Path(plan.weights), force=plan.force) if plan.weights else None
     stock, anchors = _stock(plan, source, dataset, train, code)
     planned = planned_arms(stock, plan.grafts, baseline=plan.baseline)
+    for item in planned:
+        check_loss_settings(FAMILIES[item.spec.family], plan.recipe)
     arms = [_arm(item, code) for item in planned]
     each = [Arm(item.label, item.spec, code_of(item.spec, code)) for item in planned]
-    _check_weights(source, each, force=plan.force)
+    _check_weights(source, each, plan)
     recipe, choice = plan.recipe, ""
     if plan.auto_batch:
         found = choose_batch(each, recipe, device=plan.device, precision=precision, images=len(train))
@@ -112,7 +117,7 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         "models": list(plan.models),
         "across": plan.across,
         "levels": list(plan.levels),
-        "anchors": anchors.to_json() if anchors else None,
+        "anchors": anchors or None,
         "family": planned[0].spec.family,
         "data": _data_facts(plan, dataset, held_out),
         "arms": arms,
@@ -128,7 +133,7 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         "batch_choice": choice,
         "device": plan.device,
         "environment": environment(plan.device, precision),
-        "sees": sees_line(len(plan.seeds), arms=max(_verdicts(plan, arms), 1)),
+        "sees": _sees(plan, arms),
         "warnings": data_warnings(dataset, "train", held_out),
     }
     run = new_run_folder(base, folder_name(name))
@@ -143,22 +148,29 @@ def _stock(
     dataset: Dataset,
     train: Sequence[ImageRecord],
     code: Codebook,
-) -> tuple[dict[str, ModelSpec], AnchorChoice | None]:
-    """The ungrafted detector of every model, and how its anchors were chosen where that was asked."""
+) -> tuple[dict[str, ModelSpec], list[dict[str, Any]]]:
+    """The ungrafted detector of every model, and what became of anchors, for the manifest.
+
+    Those of trained weights come first: from them, anchors for the training images are chosen.
+    """
     classes = len(dataset.names)
     stock = {m: model_spec(m, num_classes=classes, levels=plan.levels, code=code) for m in plan.models}
+    rows = []
+    for model, spec in stock.items() if source is not None else ():
+        own = is_model_file(model) and bool(read_model(model, code=code).file.anchors)
+        stock[model], row = anchors_of_weights(spec, source.spec, own=own)
+        rows += [{"model": model, **row}] if row else []
     if plan.anchors:
-        return fitted_anchors(stock, train, imgsz=plan.recipe.imgsz)
-    if source is not None:
-        stock = {m: with_anchors_of(spec, source.spec) for m, spec in stock.items()}
-    return stock, None
+        for model, choice in fitted_anchors(stock, train, imgsz=plan.recipe.imgsz).items():
+            stock[model] = choice.spec
+            rows.append({"model": model, **choice.to_json()})
+    return stock, rows
 
 
-def _verdicts(plan: Plan, arms: Sequence[Mapping[str, Any]]) -> int:
-    """How many verdicts the study is to give."""
-    if not plan.baseline:
-        return len(plan.grafts)
-    return sum(len(others) for _, others in judged_against(arms, across=plan.across))
+def _sees(plan: Plan, arms: Sequence[Mapping[str, Any]]) -> str:
+    """What the budget sees where it sees least; empty for a study that gives no verdict."""
+    sizes = [len(others) for _, others in judged_against(arms, across=plan.across)]
+    return sees_line(len(plan.seeds), arms=min(sizes), verdicts=sum(sizes)) if sizes else ""
 
 
 def _data_facts(plan: Plan, dataset: Dataset, held_out: str) -> dict[str, Any]:
@@ -207,16 +219,19 @@ def _check_models(plan: Plan) -> None:
             raise StudyError("YG172", f"{len(plan.models)} models and {what}", fix="a study for each model")
 
 
-def _check_weights(source: StoredModel | None, arms: Sequence[Arm], *, force: bool) -> None:
-    """See that every arm can start from the weights.
+def _check_weights(source: StoredModel | None, arms: Sequence[Arm], plan: Plan) -> None:
+    """See that every arm can start from the weights, and that what the recipe freezes is among them.
 
     Raises:
         CheckpointError: they do not fit (YG420).
+        SpecError: none of them lies in the backbone that is to be frozen (YG171).
     """
     if source is None:
         return
     for arm in arms:
-        weights_for(build(arm.spec, code=arm.code), source, force=force)
+        detector = build(arm.spec, code=arm.code)
+        weights, _ = weights_for(detector, source, force=plan.force)
+        FineTuning(detector, plan.recipe, weights.keys())
 
 
 def _check_splits(dataset: Dataset, train: Sequence[ImageRecord], held_out: str) -> None:
@@ -276,9 +291,15 @@ def eval_split(dataset: Dataset) -> str:
     raise DataError("YG305", "no val, valid or test split to measure on", where=str(dataset.root))
 
 
-def sees_line(seeds: int, *, arms: int, sd: float = ASSUMED_SD) -> str:
-    """One line: which true difference this budget finds four times out of five."""
-    smallest = minimum_detectable(sd, seeds, arms=arms)
+def sees_line(seeds: int, *, arms: int, verdicts: int = 0, sd: float = ASSUMED_SD) -> str:
+    """One line: which true difference this budget finds four times out of five.
+
+    Args:
+        arms: judged against one baseline; with it they tell how runs differ.
+        verdicts: that share the chance of error, where a study has more than these.
+    """
+    share = arms / max(verdicts, arms)
+    smallest = minimum_detectable(sd, seeds, arms=arms, alpha=0.05 * share)
     if not math.isfinite(smallest):
         return f"{seeds} seed(s) cannot carry a verdict: three per arm is the least"
     return (

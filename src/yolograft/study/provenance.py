@@ -80,7 +80,9 @@ def _model(folder: Path) -> dict[str, Any]:
     if isinstance(origin, dict):
         links, data = [_foreign(origin, path=folder)], []
     elif above is None:
-        links, data = [_lost(folder, "alone")], _own_data(state)
+        start = _start(state)
+        links, data = _ancestors(start) if start else ([_lost(folder, "alone")], [])
+        data = [*_own_data(state), *data]
     else:
         manifest = read_manifest(above)
         links, later = _ancestors(manifest)
@@ -122,17 +124,26 @@ def _ancestors(manifest: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
         if source in seen:
             return [*links, _lost(source, "circle")], data
         seen.add(source)
-        step, above = _link(source, str(manifest.get("weights_sha256") or ""))
+        step, found, above = _link(source, str(manifest.get("weights_sha256") or ""))
         links += step
+        data += found
         if above is None:
             return links, data
         manifest = above
-        data.append(_dataset(manifest))
     return [*links, {"kind": "fresh"}], data
 
 
-def _link(source: Path, planned: str) -> tuple[list[Row], Mapping[str, Any] | None]:
-    """What a run started from, and the manifest of the run before it; None where the chain ends.
+def _start(state: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a model folder says its run started from, in the words of a manifest; None where it does not."""
+    found = state.get("started_from")
+    if not isinstance(found, dict) or not isinstance(found.get("weights"), str):
+        return None
+    names = {"weights": "weights", "weights_sha256": "sha256", "weights_origin": "origin"}
+    return {name: found.get(key) for name, key in names.items()}
+
+
+def _link(source: Path, planned: str) -> tuple[list[Row], list[Row], Mapping[str, Any] | None]:
+    """What a run started from, the data of that, and the manifest of the run before; None at the end.
 
     Args:
         planned: SHA-256 of the tensors, as the run that started from them wrote it down.
@@ -141,15 +152,17 @@ def _link(source: Path, planned: str) -> tuple[list[Row], Mapping[str, Any] | No
         state = _model_state(source)
         found = tensors_sha256(source)
         if planned and found != planned:
-            return [_lost(source, "changed", sha256=planned)], None
+            return [_lost(source, "changed", sha256=planned)], [], None
         spec = ModelSpec.from_json(state.get("spec", {}))
         link = {"kind": "trained", "path": str(source), "sha256": found, "model": spec.name, "licence": ""}
         above = _run_above(source)
-        if above is None:
-            return [link, _lost(source, "alone")], None
-        return [link], read_manifest(above)
+        if above is not None:
+            manifest = read_manifest(above)
+            return [link], [_dataset(manifest)], manifest
+        start = _start(state)
+        return ([link] if start else [link, _lost(source, "alone")]), _own_data(state), start
     except (CheckpointError, SpecError):
-        return [_lost(source, "gone", sha256=planned)], None
+        return [_lost(source, "gone", sha256=planned)], [], None
 
 
 def _foreign(origin: Mapping[str, Any], *, path: Path) -> Row:

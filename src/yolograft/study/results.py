@@ -12,6 +12,7 @@ from yolograft.engine.arm import DIVERGED, DONE
 from yolograft.engine.checkpoint import read_json
 from yolograft.engine.runfolder import arm_folder
 from yolograft.study.ablation import interactions
+from yolograft.study.anchors import anchor_rows
 from yolograft.study.arms import judged_against
 from yolograft.study.detail import detail
 from yolograft.study.evidence import evidence_json
@@ -46,6 +47,7 @@ def collect(run: Path) -> dict[str, Any]:
         "models": manifest.get("models", [manifest["model"]]),
         "across": manifest.get("across", False),
         "levels": manifest.get("levels"),
+        "anchors": anchor_rows(manifest),
         "from_weights": bool(manifest.get("weights")),
         "family": manifest["family"],
         "data": {k: v for k, v in manifest["data"].items() if k != "path"},

@@ -32,7 +32,7 @@ from yolograft.study.plan import code_of, read_manifest
 from yolograft.study.results import COST, SCORES, collect, points
 from yolograft.study.samples import gallery
 from yolograft.study.scores import score_run
-from yolograft.study.start import start_arms
+from yolograft.study.start import start_arms, started_from
 
 CHECKPOINTS = "checkpoints"
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
@@ -204,6 +204,7 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
             "recipe": recipe.to_json(),
             "recipe_sha256": recipe.digest(),
             "data": {part: bench.manifest["data"][part]["fingerprint"] for part in ("train", "eval")},
+            "started_from": started_from(bench.manifest),
         }
         store_model(folder / LAST, trained.arm, dict(trained.shadow.state_dict()), about)
         split = bench.manifest["data"]["eval"]["split"]

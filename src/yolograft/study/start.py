@@ -15,10 +15,9 @@ from yolograft.engine.modelfolder import StoredModel, best_warning
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Progress
 from yolograft.errors import StudyError
-from yolograft.graph.anchors import ANCHORS, with_anchors
-from yolograft.graph.spec import ModelSpec
+from yolograft.graph.anchors import ANCHORS
 from yolograft.models.build import build
-from yolograft.models.detector import Detector
+from yolograft.models.detector import Detector, key_of
 from yolograft.models.weights import LoadReport, kept_weights, prove_identity
 
 
@@ -34,14 +33,6 @@ def weights_for(
     return kept_weights(detector, source.tensors, num_classes=classes, force=force)
 
 
-def with_anchors_of(spec: ModelSpec, source: ModelSpec) -> ModelSpec:
-    """The detector with the anchors a head of its family was trained with; tensors do not hold them."""
-    anchors, trained = dict(spec.head.args).get(ANCHORS), dict(source.head.args).get(ANCHORS)
-    if not (isinstance(anchors, tuple) and isinstance(trained, tuple) and len(anchors) == len(trained)):
-        return spec
-    return with_anchors(spec, [float(side) for side in trained]) if trained != anchors else spec
-
-
 def about_weights(path: str, source: StoredModel | None, *, force: bool) -> dict[str, Any]:
     """What a manifest says of the weights a study starts from.
 
@@ -53,6 +44,15 @@ def about_weights(path: str, source: StoredModel | None, *, force: bool) -> dict
         "weights_sha256": source_sha256(Path(path)) if path else "",
         "weights_origin": source.about.get("origin") if source else None,
         "weights_forced": force,
+    }
+
+
+def started_from(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model folder keeps of the weights its run started from; no path for a fresh start."""
+    return {
+        "weights": manifest["weights"],
+        "sha256": manifest.get("weights_sha256", ""),
+        "origin": manifest.get("weights_origin"),
     }
 
 
@@ -103,12 +103,22 @@ def with_weights(
     grafted = build(arm.spec, code=arm.code)
     weights, report = weights_for(grafted, source, force=force)
     progress.note(f"{arm.label}: {report.line()}")
-    if report.new and not report.missing and not report.remade and _all_identity(arm):
+    if _other_boxes(arm, source, report):
+        # Maps alone would look identical: a decoded box is a map times an anchor.
+        progress.note(f"{arm.label}: anchors changed: the kept head predicts other boxes")
+    elif report.new and not report.missing and not report.remade and _all_identity(arm):
         base = build(source.spec, code=arm.code)
         base.load_state_dict(source.tensors)
         grafted.load_state_dict({**grafted.state_dict(), **weights})
         progress.note(f"{arm.label}: {prove_identity(base, grafted, imgsz=recipe.imgsz).line()}")
     return replace(arm, weights=weights)
+
+
+def _other_boxes(arm: Arm, source: StoredModel, report: LoadReport) -> bool:
+    """Whether kept tensors of the head meet other anchors than those they were trained with."""
+    anchors, trained = (dict(spec.head.args).get(ANCHORS) for spec in (arm.spec, source.spec))
+    head = f"layers.{key_of(arm.spec.head.name)}."
+    return anchors != trained and any(key.startswith(head) for key in report.kept)
 
 
 def _all_identity(arm: Arm) -> bool:

@@ -106,7 +106,8 @@ def compare(
     counts = np.array([len(arm.values) for arm in everyone])
     own = np.array([sample_variance(arm.values) for arm in everyone])
     variance, df = governing_variances(own, counts)
-    tried = max(tried or 0, len(arms), 1)
+    group = max(len(arms), 1)
+    tried = max(tried or 0, group)
     level_alpha = alpha / tried
     # All runs of every arm equal: seeds changed nothing, or everything scored 0. No noise was seen.
     seen = bool(df > 0 and (own > 0).any())
@@ -118,6 +119,7 @@ def compare(
             df=df if seen else 0,
             margin=margin,
             alpha=level_alpha,
+            group=group,
             tried=tried,
         )
         for i, arm in enumerate(arms, start=1)
@@ -150,7 +152,8 @@ def minimum_detectable(sd: float, k: int, *, arms: int = 1, alpha: float = 0.05,
     """The true difference (AP points) that ``k`` seeds per arm find with probability ``power``.
 
     ``sd`` is the run-to-run sd of every arm. ``arms`` candidates share one baseline of ``k`` runs:
-    df = (arms + 1)(k - 1), level alpha / arms. Infinite below three seeds, where no verdict is given.
+    df = (arms + 1)(k - 1), level alpha / arms; where these are some of t verdicts, give alpha * arms / t.
+    Infinite below three seeds, where no verdict is given.
     """
     _check_plan(sd, arms, alpha, power)
     if k < FEWEST_SEEDS:
@@ -258,6 +261,7 @@ def _compare_one(
     df: int,
     margin: float,
     alpha: float,
+    group: int,
     tried: int,
 ) -> Comparison:
     k0, k = len(base.values), len(arm.values)
@@ -270,7 +274,8 @@ def _compare_one(
     if known:
         # 80 % upper bound of the sd: what is planned with too small an sd ends without a verdict.
         sd = math.sqrt(sum(variances) / 2 * df / float(distributions.chi2.ppf(0.2, df)))
-        needed, wide_needed = (_fewest(d / sd, tried, alpha * tried, 0.8) for d in (margin, wide))
+        # The noise is pooled over this group, whatever other verdicts take their share of alpha.
+        needed, wide_needed = (_fewest(d / sd, group, alpha * group, 0.8) for d in (margin, wide))
     evidence = Evidence(
         label=arm.label,
         delta=delta,

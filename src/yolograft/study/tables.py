@@ -204,6 +204,7 @@ def _budget_rows(results: Mapping[str, Any], words: Wording) -> list[tuple[str, 
     budget = table(results.get("budget"))
     pairs = [
         (words("model"), detector_line(results, words)),
+        (words("anchors_field"), "; ".join(_anchor_lines(results))),
         (words("seeds_field"), ", ".join(map(words_of, rows(budget.get("seeds"))))),
         (words("epochs_field"), words_of(budget.get("epochs"))),
         (words("imgsz_field"), image_size(results)),
@@ -214,6 +215,14 @@ def _budget_rows(results: Mapping[str, Any], words: Wording) -> list[tuple[str, 
     ]
     margin = number(results.get("margin"))
     return [*pairs, (words("margin_field"), "" if margin is None else f"{margin:g} AP")]
+
+
+def _anchor_lines(results: Mapping[str, Any]) -> list[str]:
+    """What became of anchors, model by model where there are several; none for a study as published."""
+    found = [table(row) for row in rows(results.get("anchors"))]
+    many = len({words_of(row.get("model")) for row in found}) > 1
+    lines = [(words_of(row.get("model")), words_of(row.get("line"))) for row in found]
+    return [f"{model}: {line}" if many else line for model, line in lines if line]
 
 
 def _hash_rows(results: Mapping[str, Any], words: Wording) -> list[tuple[str, str]]:

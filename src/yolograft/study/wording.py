@@ -169,6 +169,7 @@ _PAGE_WORDS: dict[str, tuple[str, str]] = {
     "train_split": ("Training split", "训练划分"),
     "eval_split": ("Evaluation split", "评估划分"),
     "images_boxes": ("{images} images, {boxes} boxes", "{images} 张图，{boxes} 个框"),
+    "anchors_field": ("Anchors", "锚框"),
     "seeds_field": ("Seeds", "种子"),
     "epochs_field": ("Epochs", "轮数"),
     "imgsz_field": ("Image size (H × W)", "图像尺寸 (高 × 宽)"),

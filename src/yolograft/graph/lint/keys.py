@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from yolograft.graph.lint_finding import Finding
-from yolograft.graph.yamlnodes import Node
+from yolograft.graph.dialect.nodes import Node
+from yolograft.graph.lint.finding import Finding
 
 MULTIPLES = ("depth_multiple", "width_multiple")
 

@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from yolograft.errors import SpecError
-from yolograft.graph.indexfile import IMAGE_INDEX, Row, Scale
-from yolograft.graph.lint_finding import Finding, listed
-from yolograft.graph.mend_row import RowReading, corrected, row_example, shown
-from yolograft.graph.rowargs import Note, Width, read_arguments
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row, Scale
+from yolograft.graph.dialect.rowargs import Note, Width, read_arguments
+from yolograft.graph.dialect.words import Form, Slot, Word, Words
+from yolograft.graph.lint.finding import Finding, listed
+from yolograft.graph.lint.mend_row import RowReading, corrected, row_example, shown
 from yolograft.graph.spec import Value
-from yolograft.graph.words import Form, Slot, Word, Words
 from yolograft.graph.zoofile import scaled_channels
 
 # Image sides people train at; a window has to divide the map of each.

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from yolograft.graph.align import Nearest
-from yolograft.graph.indexfile import IndexFile, Row, Scale
-from yolograft.graph.lint_finding import Finding
-from yolograft.graph.lint_head import lint_head
-from yolograft.graph.lint_keys import lint_keys, scales_line
-from yolograft.graph.lint_lineage import Lineage, lineage
-from yolograft.graph.lint_rows import lint_rows, read_rows
-from yolograft.graph.lint_scales import lint_scales
-from yolograft.graph.lint_shapes import strides
-from yolograft.graph.lint_wiring import lint_unread, lint_wiring
-from yolograft.graph.mend_row import RowReading
-from yolograft.graph.stock import index_rows
-from yolograft.graph.words import Words
-from yolograft.graph.yamlnodes import Node
+from yolograft.graph.dialect.align import Nearest
+from yolograft.graph.dialect.indexfile import IndexFile, Row, Scale
+from yolograft.graph.dialect.nodes import Node
+from yolograft.graph.dialect.stock import index_rows
+from yolograft.graph.dialect.words import Words
+from yolograft.graph.lint.finding import Finding
+from yolograft.graph.lint.head import lint_head
+from yolograft.graph.lint.keys import lint_keys, scales_line
+from yolograft.graph.lint.lineage import Lineage, lineage
+from yolograft.graph.lint.mend_row import RowReading
+from yolograft.graph.lint.rows import lint_rows, read_rows
+from yolograft.graph.lint.scales import lint_scales
+from yolograft.graph.lint.shapes import strides
+from yolograft.graph.lint.wiring import lint_unread, lint_wiring
 
 _WIRING = frozenset({"YG150", "YG151", "YG152"})
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from yolograft.graph.indexfile import IndexFile, Row
-from yolograft.graph.lint_finding import Finding, listed
-from yolograft.graph.lint_lineage import Lineage
-from yolograft.graph.lint_shapes import stride_text
-from yolograft.graph.lint_wiring import HEADS, NEAR, wrong_inputs
+from yolograft.graph.dialect.indexfile import IndexFile, Row
+from yolograft.graph.lint.finding import Finding, listed
+from yolograft.graph.lint.lineage import Lineage
+from yolograft.graph.lint.shapes import stride_text
+from yolograft.graph.lint.wiring import HEADS, NEAR, wrong_inputs
 
 
 def lint_head(file: IndexFile, line: Lineage, strides: Sequence[float]) -> Iterator[Finding]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from yolograft.graph.indexfile import IMAGE_INDEX, Row
-from yolograft.graph.lint_finding import Finding, listed
-from yolograft.graph.lint_lineage import Lineage, readers
-from yolograft.graph.lint_shapes import stride_text
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row
+from yolograft.graph.lint.finding import Finding, listed
+from yolograft.graph.lint.lineage import Lineage, readers
+from yolograft.graph.lint.shapes import stride_text
 
 HEADS = ("Detect", "Segment", "Pose", "OBB")
 # Below this share of the stock rows a file is a design of its own, and there is nothing to compare with.

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolograft.errors import SpecError
-from yolograft.graph.indexfile import IMAGE_INDEX, Row
-from yolograft.graph.naming import normalised
-from yolograft.graph.rowargs import Width, write_arguments
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row
+from yolograft.graph.dialect.naming import normalised
+from yolograft.graph.dialect.rowargs import Width, write_arguments
+from yolograft.graph.dialect.stock import Stock
+from yolograft.graph.dialect.words import Word, Words
 from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, Value
-from yolograft.graph.stock import Stock
-from yolograft.graph.words import Word, Words
 
 FAMILIES = ("yolov5", "yolov8")
 ANCHORS = "anchors"

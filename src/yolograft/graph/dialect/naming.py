@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
-from yolograft.graph.indexfile import IMAGE_INDEX
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX
+from yolograft.graph.dialect.stock import Stock, StockLayer
+from yolograft.graph.dialect.words import Words
 from yolograft.graph.spec import IMAGE, ModelSpec, Value, frozen_args
-from yolograft.graph.stock import Stock, StockLayer
-from yolograft.graph.words import Words
 
 FREE = ".out"  # what stands after a layer, but in nobody's place
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from yolograft.graph.indexfile import IMAGE_INDEX, Row
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row
 
 _STRIDED = frozenset({"Conv", "DWConv", "GhostConv", "Focus"})
 _UPSAMPLE = frozenset({"nn.Upsample", "Upsample"})

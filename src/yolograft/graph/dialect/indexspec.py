@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolograft.errors import SpecError
-from yolograft.graph.align import Nearest, nearest
-from yolograft.graph.indexfile import IMAGE_INDEX, IndexFile, Row, Scale
-from yolograft.graph.naming import Piece, name_pieces, replacements, without_defaults
-from yolograft.graph.rowargs import Note, Width, read_arguments
+from yolograft.graph.dialect.align import Nearest, nearest
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, IndexFile, Row, Scale
+from yolograft.graph.dialect.naming import Piece, name_pieces, replacements, without_defaults
+from yolograft.graph.dialect.rowargs import Note, Width, read_arguments
+from yolograft.graph.dialect.stock import Stock, StockLayer
+from yolograft.graph.dialect.words import Word, Words
 from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, Value, frozen_args
-from yolograft.graph.stock import Stock, StockLayer
-from yolograft.graph.words import Word, Words
 
 _LETTER = re.compile(r"yolov?\d+([a-z])")
 IMAGE_WIDTH = Width(3, 3)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yolograft.errors import SpecError
-from yolograft.graph.indexfile import Row, Scale
+from yolograft.graph.dialect.indexfile import Row, Scale
+from yolograft.graph.dialect.words import Form, Slot, Word
 from yolograft.graph.spec import Value
-from yolograft.graph.words import Form, Slot, Word
 from yolograft.graph.zoofile import scaled_channels
 
 MOST_KERNEL, MOST_REDUCTION = 63, 64

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yolograft.graph.indexfile import IMAGE_INDEX, Row, Scale
-from yolograft.graph.rowargs import Width, write_arguments
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row, Scale
+from yolograft.graph.dialect.rowargs import Width, write_arguments
+from yolograft.graph.dialect.words import Words
 from yolograft.graph.spec import IMAGE, Value
-from yolograft.graph.words import Words
 from yolograft.graph.zoofile import scaled_channels
 
 

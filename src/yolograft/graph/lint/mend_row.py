@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolograft.errors import SpecError
-from yolograft.graph.indexfile import Row, Scale
-from yolograft.graph.rowargs import Arguments, Width, read_arguments, write_arguments
+from yolograft.graph.dialect.indexfile import Row, Scale
+from yolograft.graph.dialect.rowargs import Arguments, Width, read_arguments, write_arguments
+from yolograft.graph.dialect.words import Word, Words
 from yolograft.graph.spec import Value
-from yolograft.graph.words import Word, Words
 
 NOWHERE = Width(None, None)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from yolograft.graph.indexfile import Row
-from yolograft.graph.stock import Stock, index_rows
-from yolograft.graph.words import Words
+from yolograft.graph.dialect.indexfile import Row
+from yolograft.graph.dialect.stock import Stock, index_rows
+from yolograft.graph.dialect.words import Words
 
 SAME_MODULE, SAME_CHANNELS, SAME_NUMBER, SAME_REST, SAME_ARITY = 10, 4, 1, 2, 1
 INSERTED, LEFT_OUT = -2, -3

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from yolograft.graph.indexfile import Row
-from yolograft.graph.yamlnodes import parse_nodes
+from yolograft.graph.dialect.indexfile import Row
+from yolograft.graph.dialect.nodes import parse_nodes
 
 PARTS = ("backbone", "head")
 FORM = "# [from, number, module, args]"

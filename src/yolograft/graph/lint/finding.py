@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from yolograft.errors import MAX_LINE
-from yolograft.graph.lint_words import SENTENCES, WHY
+from yolograft.graph.lint.words import SENTENCES, WHY
 
 Language = Literal["en", "zh"]
 _SHORTEST = 40

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from yolograft.graph.indexfile import IMAGE_INDEX, Row
-from yolograft.graph.lint_lineage import Lineage
-from yolograft.graph.lint_wiring import HEADS, wrong_inputs
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row
+from yolograft.graph.lint.lineage import Lineage
+from yolograft.graph.lint.wiring import HEADS, wrong_inputs
 
 # A row of the result before it has a number: a row of the file, or a stock row that the file lacks.
 Key = tuple[str, int]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from yolograft.errors import SpecError
-from yolograft.graph.indexfile import IMAGE_INDEX, IndexFile, Row, Scale
-from yolograft.graph.yamlnodes import Node, parse_nodes, read_nodes
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, IndexFile, Row, Scale
+from yolograft.graph.dialect.nodes import Node, parse_nodes, read_nodes
 
 CLASSES = 80  # where a file does not say
 MOST_ROWS, MOST_REPEATS, MOST_CLASSES, MOST_MULTIPLE = 500, 200, 100_000, 16

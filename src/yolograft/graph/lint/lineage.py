@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from yolograft.graph.indexfile import IMAGE_INDEX, Row
+from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row
 
 
 @dataclass(frozen=True, slots=True)

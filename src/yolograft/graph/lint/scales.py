@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from yolograft.graph.indexfile import IndexFile, Scale
-from yolograft.graph.lint_finding import Finding
+from yolograft.graph.dialect.indexfile import IndexFile, Scale
+from yolograft.graph.lint.finding import Finding
 
 # As published with the families.
 SCALES: dict[str, dict[str, tuple[float, float, float]]] = {

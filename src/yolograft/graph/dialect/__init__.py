@@ -1,0 +1,1 @@
+"""Model files whose rows name each other by position: read, aligned with the stock graphs, written."""
