@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from conftest import Command
+from yolograft.doctor import index_check
+from yolograft.graph.dialect.nodes import parse_nodes
 
 SEEDS = Path(__file__).resolve().parents[1] / "seeds"
 
@@ -64,6 +69,52 @@ def test_nothing_to_fix_writes_nothing(command: Command, tmp_path: Path) -> None
     file = Path(shutil.copy(SEEDS / "stock_yolov8.yaml", tmp_path))
     assert "nothing written" in command("check", file, "--fix").out
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("Detect, [nc]", "Segment, [nc, 32, 256]", "head"),
+        ("[[15, 18, 21], 1, Detect, [nc]]", "[[15, 18, 21], 1, Nobody, [nc]]\n  - [21, 1, SE, []]", ""),
+        ("nc: 80", "{nc: 80", "style"),
+    ],
+)
+def test_why_nothing_was_written_is_said(
+    command: Command, tmp_path: Path, old: str, new: str, reason: str
+) -> None:
+    text = (SEEDS / "stock_yolov8.yaml").read_text(encoding="utf-8").replace("[-1, 12]", "[-1, 11]")
+    if reason == "style":
+        plain = {key: node.plain() for key, node in parse_nodes(text, name="my.yaml").value.items()}
+        text = json.dumps(plain)
+    file = tmp_path / "my.yaml"
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    answer = command("check", file, "--fix", "--json").json
+    assert answer.get("reason", "") == reason
+    assert (answer["fixed"] is None) == bool(reason) == (not list(tmp_path.glob("*.fixed.yaml")))
+    assert ("nothing written" in command("check", file, "--fix").out) == bool(reason)
+
+
+def test_a_fix_that_would_bring_new_findings_is_not_written(
+    command: Command, third: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def worse(checked: index_check.IndexCheck) -> str:
+        return checked.text.replace("Conv, [128, 3, 2]", "Nobody, [128, 3, 2]")
+
+    monkeypatch.setattr(index_check, "fixed_text", worse)
+    assert "findings that yours have not" in command("check", third, "--fix").out
+    assert not list(third.parent.glob("*fixed*"))
+
+
+def test_a_scale_behind_the_name_and_a_file_that_can_be_read_once(command: Command, tmp_path: Path) -> None:
+    stock = SEEDS / "stock_yolov8.yaml"
+    assert command("check", f"{stock}:s", "--json").json["scale"] == "s"
+    assert "YG130" in command("check", f"{stock}:q").err
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(stock.read_bytes(),), daemon=True)
+    writer.start()
+    assert "0 to change" in command("check", pipe).out
+    writer.join(timeout=5)
 
 
 def test_a_class_is_imported_only_where_it_is_named(command: Command, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build, model_spec
 from yolograft.models.detector import Detector, key_of
 from yolograft.models.foreign.names import their_name
-from yolograft.study.start import check_weights, start_arms
+from yolograft.study.start import check_weights, start_arms, weights_for
 
 FIVE = ("circle", "ellipse", "square", "diamond", "star")
 
@@ -73,9 +73,10 @@ def test_import_makes_a_model_folder_that_any_verb_takes(
     words = ("--data", tiny_data, "--imgsz", 64, "--device", "cpu", "--json")
     kept, direct = command("eval", out, *words), command("eval", files["v8"], *words)
     assert kept.code == direct.code == 0
-    assert {k: v for k, v in kept.json.items() if k != "model"} == {
-        k: v for k, v in direct.json.items() if k != "model"
-    }
+    of_folder, of_file = kept.json, direct.json
+    assert of_file.pop("notes")[0] == "v8.pt: kept 355 of 355 tensors"
+    assert of_folder.pop("model") == str(out) and of_file.pop("model") == str(files["v8"])
+    assert of_folder == of_file
 
 
 def test_import_never_overwrites_and_says_what_it_made(
@@ -114,6 +115,44 @@ def test_what_is_left_over_is_refused_unless_forced(
     assert forced.code == 0 and len(forced.json["missing"]) == 8
     origin = read_model(tmp_path / "x").about["origin"]
     assert origin["forced"] is True and origin["report"] == "kept 355 of 363 tensors, 8 missing"
+    assert origin["new"] == []
+
+
+def test_what_a_forced_file_did_not_fill_is_no_trained_weight(
+    command: Any, files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Its initial numbers are those of every study, and neither kept, nor frozen, nor alike for all seeds."""
+    state = torch.load(files["v8"])["model"]
+    part = tmp_path / "part.pt"
+    torch.save(
+        {"model": {key: value for key, value in state.items() if not key.startswith("model.12.")}}, part
+    )
+    assert command("import", part, "--out", tmp_path / "x").code == 2
+    assert command("import", part, "--out", tmp_path / "x", "--force").code == 0
+    for source in (read_model(tmp_path / "x"), import_file(part, force=True).stored):
+        new = set(source.about["origin"]["new"])
+        assert new and all(key.startswith("layers.neck/td4.") for key in new)
+        weights, report = weights_for(build(source.spec, seed=5), source)
+        assert not new & weights.keys() and new <= set(report.new)
+        assert source.detector() is not None  # the folder itself is whole
+
+
+def test_a_file_is_spoken_of_wherever_it_is_used(
+    command: Any, files: dict[str, Path], tiny_data: Path, tmp_path: Path
+) -> None:
+    words = ("--imgsz", 64, "--device", "cpu")
+    answer = command("eval", files["v8"], "--data", tiny_data, *words)
+    assert "v8.pt: kept 355 of 355 tensors\n" in answer.out and "called 0 to 4" in answer.out
+    image = next(path for path in sorted(tiny_data.rglob("*.*")) if path.suffix in (".png", ".jpg"))
+    answer = command("predict", files["v5"], image, "--runs", tmp_path, *words)
+    assert "v5.pt: kept 349 of 349 tensors\n" in answer.out and "anchors of its own: 20x26" in answer.out
+
+
+@pytest.mark.parametrize("key", ["train_args", "opt"])
+def test_the_size_a_file_was_trained_at(files: dict[str, Path], tmp_path: Path, key: str) -> None:
+    path = tmp_path / "sized.pt"
+    torch.save({**torch.load(files["v8"]), "train_args": {"lr0": 0.1}, key: {"imgsz": 320}}, path)
+    assert import_file(path).stored.imgsz == (320, 320)
 
 
 def test_a_file_that_is_not_there_is_one_line(command: Any, tmp_path: Path) -> None:
@@ -181,7 +220,8 @@ def test_training_from_a_file_is_planned_with_its_model_anchors_and_hash(
     listener = TerminalProgress()
     listener.note = notes.append  # type: ignore[method-assign]
     (arm,) = start_arms([Arm("x", spec)], manifest, Recipe.model_validate({"imgsz": (64, 64)}), listener)
-    assert notes[0] == "x: kept 348 of 348 tensors, 5 new" and "identical to the base" in notes[1]
+    assert notes[0] == "mine.pt: kept 349 of 349 tensors" and "anchors of its own" in notes[2]
+    assert notes[-2] == "x: kept 348 of 348 tensors, 5 new" and "identical to the base" in notes[-1]
     assert torch.equal(
         arm.weights["layers.stem.conv.weight"], torch.load(copy)["model"]["model.0.conv.weight"]
     )
@@ -191,6 +231,24 @@ def test_training_from_a_file_is_planned_with_its_model_anchors_and_hash(
     copy.unlink()
     with pytest.raises(CheckpointError, match="YG401"):
         check_weights(manifest)
+
+
+def test_a_study_whose_weights_were_moved_says_so_when_it_goes_on(
+    command: Any,
+    files: dict[str, Path],
+    tiny: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    copy = tmp_path / "mine.pt"
+    copy.write_bytes(files["v8"].read_bytes())
+    with monkeypatch.context() as before:
+        before.setattr("yolograft.cli.launch.run_study", lambda run, **how: {"run": str(run)})
+        run = command("train", *tiny, "--weights", copy, "--runs", tmp_path, "--json").json["run"]
+    copy.rename(tmp_path / "elsewhere.pt")
+    answer = command("train", "--resume", run)
+    (line,) = (line for line in answer.err.splitlines() if line.startswith("YG"))
+    assert answer.code == 2 and line.startswith(f"YG401 {copy}: no such file") and "put it back" in line
 
 
 def test_weights_of_another_model_are_refused_in_one_line(
@@ -214,5 +272,5 @@ def test_another_number_of_classes_makes_the_head_anew(files: dict[str, Path]) -
     listener.note = notes.append  # type: ignore[method-assign]
     manifest = {"weights": str(files["v8"]), "weights_sha256": "", "weights_forced": False}
     (arm,) = start_arms([Arm("x", spec)], manifest, Recipe.model_validate({"imgsz": (64, 64)}), listener)
-    assert notes == ["x: kept 349 of 349 tensors, 5 new, 6 re-made for another class count"]
+    assert notes[-1] == "x: kept 349 of 349 tensors, 5 new, 6 re-made for another class count"
     assert all(torch.equal(arm.weights[key], source.tensors[key]) for key in arm.weights)

@@ -35,6 +35,23 @@ def test_every_family_can_be_listed(command: Any, model: str) -> None:
     assert answer.code == 0 and sum(params) == total
 
 
+def test_show_proves_the_identity_on_a_file_with_a_class_of_ones_own(command: Any, tmp_path: Path) -> None:
+    file, own = tmp_path / "mine.yaml", tmp_path / "own.py"
+    assert command("export-yaml", "yolov8n", "--graft", "se@neck.p3", "--out", file).code == 0
+    row = re.compile(r"\bSE\w*, \[.*?\]")
+    text = file.read_text(encoding="utf-8")
+    assert row.search(text), text
+    file.write_text(row.sub("Mine, []", text), encoding="utf-8")
+    own.write_text(
+        "from torch import nn\n\n\nclass Mine(nn.Identity):\n    def __init__(self, channels):\n"
+        "        super().__init__()\n",
+        encoding="utf-8",
+    )
+    answer = command("show", file, "--code", own, "--graft", "se:init=identity@neck.p4", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["identity"] == {"fp32": 0.0, "bf16": 0.0}
+
+
 def test_a_grafted_model_goes_out_and_comes_back(command: Any, tmp_path: Path) -> None:
     expression = "se:reduction=4@neck.p3+cbam@backbone.p5"
     file = tmp_path / "out" / "yolov8s-mine.yaml"

@@ -9,13 +9,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from tiny_runs import tiny_recipe
 
 from yolograft.data.eval_stream import EvalStream
 from yolograft.data.records import ImageRecord
 from yolograft.data.shapes import shapes
+from yolograft.engine.arm import Arm
 from yolograft.engine.device import environment, open_fabric, places, resolve_precision
 from yolograft.engine.evaluate import EvalSettings, detect, evaluate
-from yolograft.engine.memory import arms_per_group, free_bytes, keep_freed_memory
+from yolograft.engine.memory import Need, arms_per_group, free_bytes, keep_freed_memory, need_of
 from yolograft.engine.predict import find_images, predict_files
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import DataError, MachineError
@@ -128,9 +130,18 @@ def test_precision_is_what_was_asked() -> None:
 def test_arms_are_grouped_by_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     device = torch.device("cpu")
     assert free_bytes(device) > 0 and isinstance(keep_freed_memory(), bool)
-    for free, most in ((10**12, 5), (0, 1)):
+    # Ten arms of 1 GB, of which one holds 4 images of 1 GB each; a fifth of the memory stays free.
+    needs = [Need(1e9, 0.5e9)] * 9 + [Need(0.1e9, 1e9)]
+    for free, most in ((10**12, 10), (0, 1), (10e9, 4), (15e9, 8)):
         monkeypatch.setattr("yolograft.engine.memory.free_bytes", lambda _, free=free: free)
-        assert arms_per_group([3_000_000] * 5, 16, 640 * 640, device) == most
-    monkeypatch.setattr("yolograft.engine.memory.free_bytes", lambda _: 26 * 10**9)
-    fits = [arms_per_group([n] * 9, 16, 640 * 640, device) for n in (10**6, 10**7, 10**8)]
-    assert fits == sorted(fits, reverse=True) and fits[0] == 9 and fits[-1] == 1
+        assert arms_per_group(needs, 4, device) == most
+
+
+def test_what_a_step_holds_is_counted_family_by_family() -> None:
+    """Bytes a pixel kept for the backward pass: YOLOX-nano has fewer parameters and keeps more."""
+    counted = {}
+    for model in ("yolov8n", "yolox-nano"):
+        need = need_of(Arm("a", model_spec(model, num_classes=80)), tiny_recipe())
+        counted[model] = need.image / 64**2 / 1.5
+    assert counted["yolov8n"] == pytest.approx(465, rel=0.05)
+    assert counted["yolox-nano"] == pytest.approx(614, rel=0.05)

@@ -321,7 +321,13 @@ def test_settings_for_weights_need_weights(values: dict[str, Any]) -> None:
     check_fine_tuning(recipe, weights=True)
     with pytest.raises(SpecError, match=rf"YG170 {next(iter(values))}: .*--weights RUN"):
         check_fine_tuning(recipe, weights=False)
-    check_fine_tuning(Recipe(freeze="backbone"), weights=False)
+
+
+def test_a_backbone_frozen_for_no_epoch_is_refused() -> None:
+    for weights in (True, False):
+        with pytest.raises(SpecError, match="YG192 freeze: backbone with freeze_epochs: 0"):
+            check_fine_tuning(Recipe(freeze="backbone"), weights=weights)
+    check_fine_tuning(Recipe(freeze="backbone", freeze_epochs=1), weights=True)
 
 
 def _without_sites(spec: ModelSpec) -> ModelSpec:

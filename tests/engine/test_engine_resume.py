@@ -159,6 +159,17 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         run.restore(run.tensors(), {**run.state(), "spec_sha256": "0"})
 
 
+def test_a_run_from_before_a_recipe_key_existed_is_resumed(tmp_path: Path) -> None:
+    recipe = tiny_recipe(box_gain=7.5, box_loss="ciou")
+    run = run_arms([arm_of()], tmp_path, recipe=recipe)[0]
+    state = run.state()
+    old = {key: value for key, value in state["recipe"].items() if key not in ("obj_gain", "l1_gain")}
+    run.restore(run.tensors(), {**state, "recipe": old, "recipe_sha256": "written by an older version"})
+    for other in ({**old, "obj_gain": 2.0}, {**old, "unknown": 1}, None):
+        with pytest.raises(CheckpointError, match=r"YG404.*recipe_sha256"):
+            run.restore(run.tensors(), {**state, "recipe": other})
+
+
 def test_a_signal_in_the_last_moment_is_not_lost(tmp_path: Path) -> None:
     # Everything is trained already: no step comes in which the signal could be noticed.
     run_arms([arm_of()], tmp_path)

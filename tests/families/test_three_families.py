@@ -115,3 +115,13 @@ def test_names_of_models_are_those_users_type() -> None:
     assert len(model_names()) == sum(len(family.scales) for family in FAMILIES.values())
     with pytest.raises(SpecError, match="yolox-s"):
         model_spec("yoloxs")
+
+
+def test_yolox_predicts_in_full_precision_under_autocast() -> None:
+    """Raw sizes are logarithms: rounded to bf16 they cost accuracy, where v8's distributions do not."""
+    detector = build(model_spec("yolox-nano", num_classes=3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        raw = detector(detector.normalise(torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)))
+    assert {m.dtype for level in raw.levels for m in level} == {torch.float32}
+    raw.levels[0][0].sum().backward()
+    assert detector.head.box_pred[0].weight.grad.dtype == torch.float32

@@ -13,6 +13,8 @@ from yolograft.graph.dialect.indexfile import Scale
 from yolograft.graph.dialect.indexspec import choose_scale
 from yolograft.graph.dialect.read import parse_index_file, read_index_file
 
+BY_NUMBER = V5[: V5.index("anchors:\n")] + "anchors: 3\n" + V5[V5.index("backbone:") :]
+
 
 @pytest.mark.parametrize("scale", ["n", "s", "m", "l", "x"])
 def test_the_stock_file_of_yolov8_is_the_stock_detector(scale: str) -> None:
@@ -75,8 +77,8 @@ def test_classes_come_from_the_caller_the_file_or_the_custom() -> None:
 
 
 def test_a_number_of_anchors_takes_the_stock_ones() -> None:
-    start, end = V5.index("anchors:\n"), V5.index("backbone:")
-    assert read(V5[:start] + "anchors: 3\n" + V5[end:]).spec == stock_spec("yolov5", "n")
+    assert parse_index_file(BY_NUMBER).anchors_each == 3
+    assert read(BY_NUMBER).spec == stock_spec("yolov5", "n")
 
 
 def test_a_byte_order_mark_and_windows_lines_change_nothing(tmp_path: Path) -> None:
@@ -121,6 +123,8 @@ MISTAKES = {
     "a later row": (replaced("[-1, 6], 1", "[-1, 16], 1"), "YG143", 21),
     "itself": (replaced("[-1, 6], 1", "[-1, 11], 1"), "YG143", 21),
     "before the first": (replaced("[-1, 3, C2f, [128, True]]", "[-4, 3, C2f, [128]]"), "YG143", 11),
+    "a module nobody can read": (replaced("SPPF", '"SP\\e[31mPF"'), "YG142", 18),
+    "a module of spaces": (replaced("SPPF", '" "'), "YG142", 18),
     "no such module": (replaced("SPPF", "SPFF"), "YG144", 18),
     "a dotted name": (replaced("SPPF", "os.system"), "YG144", 18),
     "no arguments": (replaced("[64, 3, 2]", "[]"), "YG145", 9),
@@ -137,6 +141,14 @@ MISTAKES = {
     "Detect of others": (replaced("[nc]", "[3]"), "YG145", 32),
     "Detect in the middle": (V8 + "  - [-1, 1, Conv, [64]]\n", "YG147", 32),
     "no Detect": (V8[: V8.rindex("  - [[15")], "YG147", 31),
+    "more layers than any": (replaced("0.33", "16", V5.replace("-1, 9,", "-1, 200,")), "YG141", 18),
+    "more channels than any": (
+        replaced("0.25", "16", V5.replace("[64, 6, 2, 2]", "[65536, 6, 2, 2]")),
+        "YG145",
+        11,
+    ),
+    "four anchors": (BY_NUMBER.replace("anchors: 3", "anchors: 4"), "YG147", 34),
+    "a number of anchors for two levels": (replaced("[17, 20, 23]", "[17, 20]", BY_NUMBER), "YG147", 34),
     "a level without anchors": (replaced("[17, 20, 23]", "[17, 20]", V5), "YG147", 37),
 }
 

@@ -7,6 +7,7 @@ import re
 import time
 
 import pytest
+import torch
 from graft_strategies import grafts
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,7 +65,7 @@ def test_the_text_has_exact_channels_and_our_names() -> None:
     lines = written(spec).text.splitlines()
     assert "depth_multiple: 1.0" in lines and "width_multiple: 1.0" in lines and "nc: 80  # classes" in lines
     row = next(line for line in lines if line.endswith("# 17 neck.p3+coord_att"))
-    assert row.split("  #")[0].strip() == "- [-1, 1, CoordAtt, [64]]"
+    assert row.split("  #")[0].strip() == "- [-1, 1, CoordAtt, [64, 64]]"
     row = next(line for line in lines if line.endswith("# 7 backbone.p4+cbam"))
     assert row.split("  #")[0].strip() == "- [-1, 1, CBAM, [128, 3]]"
     assert any(line.split("  #")[0].strip() == "- [[-1, 7], 1, Concat, [1]]" for line in lines)
@@ -214,8 +215,15 @@ def test_any_text_is_one_line(text: str) -> None:
     assert judge(text, build=False) in ("YG140", "YG141")
 
 
+def _same_shape(x: torch.Tensor, mean: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+    assert x.is_meta and x.shape[1] == len(mean)
+    return x
+
+
 @pytest.mark.slow
-def test_two_thousand_files() -> None:
+def test_two_thousand_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Three quarters of a sketch are torch's decomposition of batch norms, which change no shape.
+    monkeypatch.setattr(torch.nn.functional, "batch_norm", _same_shape)
     draw = random.Random(4)
     modules = [
         "se",

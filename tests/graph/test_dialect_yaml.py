@@ -32,6 +32,7 @@ HOSTILE = {
     "a key twice in a scale": ("scales:\n  n: [1, 1]\n  n: [2, 2]\n", 3),
     "a key that is a list": ("? [1, 2]\n: 3\n", 1),
     "two documents": ("nc: 1\n---\nnc: 2\n", 1),
+    "a number without end": ("nc: 3\na: [1024, 3, 1e999]\n", 2),
     "bad indentation": ("nc: 1\n  scales: 3\n", None),
 }
 

@@ -279,6 +279,24 @@ def test_a_class_of_the_user_s_own(tmp_path: Any, row: str, args: tuple) -> None
     build(spec, code=book)
 
 
+def test_required_arguments_of_a_class_are_asked_for(tmp_path: Any) -> None:
+    from yolograft.doctor.index_check import check_text
+
+    code = tmp_path / "my_att.py"
+    code.write_text(OWN.replace("c1, k=3, wide", "c1, k, wide"), encoding="utf-8")
+
+    def codes(args: str) -> dict[str, str]:
+        row = f"[-1, 1, Gate, {args}]"
+        text = v5(nc=3, width=0.25, insert=("", row), p4=14, p5=10, detect="[17, 20, 24]")
+        found = check_text(text, name="my.yaml", code=[code]).findings
+        return {f.code: f.line_of("my.yaml") for f in found if not f.note}
+
+    for args in ("[]", "[1024]"):
+        assert "YG155" in (said := codes(args)) and "YG156" not in said, said
+        assert "None" not in said["YG155"] and " k" in said["YG155"]
+    assert codes("[1024, 3]") == codes("[3]") == codes("[{k: 3}]") == {}
+
+
 def test_code_runs_only_when_named(tmp_path: Any) -> None:
     canary, code = tmp_path / "canary", tmp_path / "my_att.py"
     code.write_text(f"open({str(canary)!r}, 'w').close()\n" + OWN, encoding="utf-8")

@@ -313,6 +313,32 @@ def test_nor_is_an_index_that_reaches_out_of_the_file(lie: dict[str, Any]) -> No
     assert caught.value.code == "YG434"
 
 
+def test_an_index_whose_storages_lie_upon_each_other() -> None:
+    """One stretch of the file under many names would be read once for each."""
+    claim = {"dtype": "uint8", "shape": [1], "stride": [1], "offset": 0, "storage_bytes": 400}
+    stretch = {"at": 100, "size": 400, "crc": 0}
+    rest = {"small": {}, "facts": {}, "names": []}
+    for count in (2, 3):
+        tensors = {f"w{i}": claim | {"storage": str(i)} for i in range(count)}
+        index = {"tensors": tensors, "storages": {str(i): stretch for i in range(count)}, **rest}
+        if count == 2:
+            checked(json.dumps({"index": index}).encode(), 1000, Limits())
+            continue
+        with pytest.raises(CheckpointError, match="YG434 its storages overlap"):
+            checked(json.dumps({"index": index}).encode(), 1000, Limits())
+
+
+def test_keys_of_safetensors_are_held_to_the_same(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "keys.safetensors"
+    save_file({"a\x1b]0;x\x07b": FLOATS}, path)
+    assert refused(path).code == "YG434"
+    save_file({"a": FLOATS, "b" * 9: FLOATS.clone()}, path)
+    assert refused(path, Limits(key=8)).code == refused(path, Limits(tensors=1)).code == "YG431"
+    assert read_foreign(path, limits=Limits(key=9, tensors=2)).tensors.keys() == {"a", "b" * 9}
+
+
 def test_errors_pass_through_without_control_characters() -> None:
     answer = json.dumps({"error": ["YG433", "a\x1b[2J\nb", ""]}).encode()
     with pytest.raises(CheckpointError) as caught:

@@ -116,6 +116,28 @@ def test_unequal_seeds_pool_by_degrees_of_freedom():
     assert got.se == pytest.approx(math.sqrt(max(v0, pooled) / 5 + max(v1, pooled) / 3))
 
 
+@pytest.mark.parametrize(("group", "verdicts"), [(1, 4), (2, 4)])
+def test_planning_for_one_of_several_groups(group, verdicts):
+    """Alpha is shared by all verdicts, noise is pooled over the group alone."""
+    alpha = 0.05 * group / verdicts
+    effect = minimum_detectable(1.0, 3, arms=group, alpha=alpha)
+    deltas = (0, effect) + (0,) * (group - 1)
+    delta, se, df, _ = simulate(f"group {group}", k=3, sds=(1,) * (group + 1), deltas=deltas)
+    half = critical_value(0.05 / verdicts / 2, df) * se
+    assert (np.abs(delta[:, 0]) > half[:, 0]).mean() == pytest.approx(0.8, abs=0.01)
+    # As if all verdicts shared one baseline, and its degrees of freedom.
+    claimed = minimum_detectable(1.0, 3, arms=verdicts)
+    assert claimed < effect * 0.9
+
+
+def test_the_seeds_a_group_needs_are_those_its_own_noise_takes():
+    values = (50.0, 51.0, 52.0), (50.5, 51.5, 52.5)
+    got = compare(ArmScores("base", values[0]), [ArmScores("arm", values[1])], tried=4)[0]
+    sd = math.sqrt(got.df / distributions.chi2.ppf(0.2, got.df))
+    assert got.df == 4 and got.evidence.tried == 4
+    assert got.evidence.wide_needed == seeds_needed(2.0, sd, arms=1, alpha=0.05 / 4)
+
+
 def test_planning_is_consistent():
     assert power_of(minimum_detectable(0.7, 4, arms=3), 0.7, 4, arms=3) == pytest.approx(0.8, abs=1e-4)
     for difference, sd in ((0.5, 0.3), (1.0, 1.0), (2.0, 1.0), (0.5, 2.4)):

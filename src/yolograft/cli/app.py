@@ -99,5 +99,7 @@ def _machine_line(error: Exception) -> str:
 
 
 def _say(line: str, code: int) -> int:
-    sys.stderr.write(line + "\n")
+    from yolograft.cli.terminal import printable
+
+    sys.stderr.write(printable(line) + "\n")
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -30,7 +31,29 @@ SUMS = {
 CLEAN = {"en": "nothing to change", "zh": "无需修改"}
 SITES = {"en": "sites: {sites}", "zh": "嫁接位置：{sites}"}
 WROTE = {"en": "wrote {file}: {left} to change", "zh": "已写入 {file}：仍需修改 {left} 处"}
-NOTHING = {"en": "nothing written: there is nothing to fix here", "zh": "未写文件：没有可以修复的内容"}
+# Why no fixed file was written, by reason.
+NOTHING = {
+    "clean": {
+        "en": "nothing written: there is nothing to fix here",
+        "zh": "未写文件：没有可以修复的内容",
+    },
+    "far": {
+        "en": "nothing written: too little of a stock graph is there to say what was meant",
+        "zh": "未写文件：与标准结构相差太远，无法判断原意",
+    },
+    "head": {
+        "en": "nothing written: the file ends in a head of another task than detection",
+        "zh": "未写文件：末尾是其他任务的头，不是检测头",
+    },
+    "style": {
+        "en": "nothing written: backbone, head and the other keys have to start a line each, without braces",
+        "zh": "未写文件：backbone、head 等键须各自单独起行，且不能用花括号",
+    },
+    "worse": {
+        "en": "nothing written: the mended rows would have findings that yours have not",
+        "zh": "未写文件：修复后的内容会出现原文件没有的问题",
+    },
+}
 
 
 def check_(
@@ -56,10 +79,11 @@ def check_(
         Write the nearest stock graph with your own rows beside the file, as NAME.fixed.yaml.
     """
     from yolograft.doctor.index_check import check_file
+    from yolograft.models.modelfile import split_model
 
     output = output or Output()
     checked = check_file(file, code=code or [], scale=scale)
-    written = _fix(checked, file, code or []) if fix else None
+    written = _fix(checked, split_model(str(file))[0], code or []) if fix else None
     if output.json:
         print_json(_as_dict(checked, output.lang) | (written or {}))
     else:
@@ -70,20 +94,34 @@ def check_(
 
 
 def _fix(checked: IndexCheck, file: Path, code: Sequence[str]) -> dict[str, Any]:
-    """Write the fixed file beside the file and check it in turn."""
-    from yolograft.doctor.index_check import check_text, fixed_text, same_form
+    """Write the fixed file beside the file and check it in turn; one with new findings is not written."""
+    from yolograft.doctor.index_check import check_text, fixed_text, same_form, unfixable
     from yolograft.graph.lint.mend_text import fixed_path, unified
 
     text = fixed_text(checked)
-    if text == checked.text or not checked.findings:
-        return {"fixed": None, "diff": [], "left": []}
-    target = fixed_path(file.expanduser())
+    if not checked.clean and (reason := unfixable(checked)):
+        return _not_fixed(reason)
+    if checked.clean or text == same_form(checked):
+        return _not_fixed("clean")
+    target = fixed_path(file)
     after = check_text(text, name=target.name, code=code, scale=checked.scale)
+    if _faults(after) - _faults(checked):
+        return _not_fixed("worse")
     left = [finding.line_of(target.name) for finding in after.findings if not finding.note]
     with target.open("x", encoding="utf-8", newline="\n") as out:
         out.write(text)
     diff = unified(same_form(checked), text, old=file.name, new=target.name)
     return {"fixed": str(target), "diff": diff, "left": left}
+
+
+def _not_fixed(reason: str) -> dict[str, Any]:
+    return {"fixed": None, "reason": reason, "diff": [], "left": []}
+
+
+def _faults(checked: IndexCheck) -> Counter[tuple[str, object]]:
+    """What has to change, told by code and module: lines differ between a file and its fixed one."""
+    faults = [finding for finding in checked.findings if not finding.note]
+    return Counter((finding.code, finding.values.get("module")) for finding in faults)
 
 
 def _as_dict(checked: IndexCheck, lang: Lang) -> dict[str, Any]:
@@ -135,7 +173,7 @@ def _print(checked: IndexCheck, lang: Lang) -> None:
 
 def _print_fix(written: dict[str, Any], lang: Lang) -> None:
     if written["fixed"] is None:
-        say(NOTHING[lang])
+        say(NOTHING[written["reason"]][lang])
         return
     for line in written["diff"]:
         say(line)

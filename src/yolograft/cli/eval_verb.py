@@ -40,6 +40,7 @@ def eval_(
     from yolograft.data.eval_stream import EvalStream
     from yolograft.data.source import open_dataset
     from yolograft.engine.evaluate import evaluate
+    from yolograft.engine.foreignfolder import lines_of_file
     from yolograft.engine.load import load_detector
     from yolograft.engine.modelfolder import best_warning
     from yolograft.study.pick import data_of, model_folder
@@ -56,13 +57,14 @@ def eval_(
     stream = EvalStream(dataset.split(chosen), imgsz=size, batch=batch, stride=detector.stride)
     table = evaluate(detector, stream, fingerprint=dataset.fingerprint(chosen))
     scores = score_table(stream.records, table, dataset.names)
-    warning = best_warning(stored.about)
+    warning, notes = best_warning(stored.about), lines_of_file(folder, stored)
     if output and output.json:
         about = {"model": str(folder), "split": chosen, "images": len(stream.records)}
-        print_json(about | ({"warning": warning} if warning else {}) | scores)
+        about |= ({"warning": warning} if warning else {}) | ({"notes": notes} if notes else {})
+        print_json(about | scores)
         return
-    if warning:
-        say(warning)
+    for line in filter(None, (*notes, warning)):
+        say(line)
     say(f"{folder} on '{chosen}' ({len(stream.records)} images), points")
     plain_table([head for head, _ in METRICS], [tuple(scores[key] for _, key in METRICS)])
     rows = [(c["name"], c["gt"], c["ap50"], c["ap"]) for c in scores["per_class"]]

@@ -24,6 +24,7 @@ from yolograft.engine.train import Settings
 from yolograft.errors import SpecError
 from yolograft.models.codebook import from_files, from_grafts
 from yolograft.models.modelfile import from_model
+from yolograft.study.anchors import anchor_rows
 from yolograft.study.pick import model_folder
 from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
 from yolograft.study.run import Execution, run_study

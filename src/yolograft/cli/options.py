@@ -80,8 +80,9 @@ class Training:
     batch
         Images per step; auto: the largest power of two that memory allows.
     recipe
-        Shipped recipe (default, finetune, small-data, light, strong, yolov5, yolov8, yolox, common) or a YAML
-        file; finetune where --weights is given and none is named. Later wins: recipe, options, --set.
+        Shipped recipe (default, finetune, small-data, light, strong, common; yolov5, yolov8, yolox, each for
+        its own family) or a YAML file; finetune where --weights is given and none is named. Later wins:
+        recipe, options, --set.
     set
         Recipe value, key=value; repeat for more.
     amp
@@ -89,9 +90,10 @@ class Training:
     box_loss
         IoU term of the box loss.
     levels
-        Levels the head predicts on, of p2,p3,p4,p5; p3,p4,p5 when left out.
+        Levels the head predicts on, of p3,p4,p5 and, for yolov8, p2; p3,p4,p5 when left out.
     anchors
-        auto: anchors of YOLOv5 clustered for the training images; the published ones when left out.
+        auto: anchors of YOLOv5 clustered for the training images; left out: those of --weights or of the
+        model file, else the published ones.
     weights
         What to start from: a run or model folder, or a .pt or .pth file of YOLOv5, YOLOv8 or YOLOX.
     force

@@ -31,6 +31,7 @@ def predict_(
     runs
         Where the output folder is made.
     """
+    from yolograft.engine.foreignfolder import lines_of_file
     from yolograft.engine.lettering import Lettering
     from yolograft.engine.load import load_detector
     from yolograft.engine.modelfolder import best_warning
@@ -47,11 +48,12 @@ def predict_(
     found = predict_files(
         detector, images, names=stored.names, imgsz=size, confidence=confidence, folder=folder
     )
-    warning = best_warning(stored.about)
+    warning, notes = best_warning(stored.about), lines_of_file(model, stored)
     if output and output.json:
-        print_json({"folder": str(folder), **({"warning": warning} if warning else {}), "images": found})
+        about = ({"warning": warning} if warning else {}) | ({"notes": notes} if notes else {})
+        print_json({"folder": str(folder), **about, "images": found})
         return
-    for line in filter(None, (warning, Lettering(stored.names).warning)):
+    for line in filter(None, (*notes, warning, Lettering(stored.names).warning)):
         say(line)
     for item in found:
         if "error" in item:

@@ -9,6 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from yolograft.cli.terminal import printable
 from yolograft.engine.arm import DIVERGED, ArmRun
 
 
@@ -66,4 +67,4 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """One line above the bar."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, soft_wrap=True)

@@ -68,7 +68,7 @@ def show_(
     network = build(spec, code=book) if book else sketch(spec)  # own classes may compute with values
     flops = count_flops(network, size)
     identity = any(term.ref.init == "identity" for item in grafts for term in item.terms)
-    proof = _proof(base, build(spec, code=book), stored) if identity else None
+    proof = _proof(base, build(spec, code=book), stored, book) if identity else None
     if output and output.json:
         params = sum(fact.params for fact in network.facts)
         counts = {"classes": base.num_classes, "imgsz": list(size), "params": params, "flops": flops}
@@ -111,14 +111,14 @@ def _advice(network: Detector) -> list[str]:
 
 def _trained(model: str, *, force: bool) -> tuple[StoredModel | None, list[str]]:
     """The trained model a path names, and what there is to say of it; nothing for a model's name."""
-    from yolograft.engine.foreignfolder import SUFFIXES, import_file
+    from yolograft.engine.foreignfolder import SUFFIXES, lines_of_file, read_source
     from yolograft.engine.modelfolder import read_model
     from yolograft.study.pick import model_folder
 
     path = Path(model)
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
-        imported = import_file(path, force=force)
-        return imported.stored, [f"{path.name}: {imported.placed.report.line()}", *imported.notes]
+        stored = read_source(path, force=force)
+        return stored, lines_of_file(path, stored)
     return (read_model(model_folder(path)), []) if path.is_dir() else (None, [])
 
 
@@ -148,12 +148,12 @@ def _spec(
     return stored.spec
 
 
-def _proof(base: ModelSpec, grafted: Detector, stored: StoredModel | None) -> IdentityProof:
+def _proof(base: ModelSpec, grafted: Detector, stored: StoredModel | None, code: Codebook) -> IdentityProof:
     """The grafted detector against the one below it, both on trained weights where there are some."""
     from yolograft.models.build import build
     from yolograft.models.weights import kept_weights, prove_identity
 
-    below = build(base)
+    below = build(base, code=code)
     if stored is not None:
         below.load_state_dict(stored.tensors)
         kept, _ = kept_weights(grafted, stored.tensors, num_classes=base.num_classes)

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 LEAST_WIDTH, FILE_WIDTH = 132, 1000
 
@@ -19,14 +20,23 @@ def say(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with bytes that are no UTF-8, as in a file name of another system, spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """The text as a terminal may have it: nothing in it moves the cursor, colours or hides.
+
+    Bytes that are no UTF-8, as in a file name of another system, are spelled out.
+    """
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
 
 
 def print_json(data: Any) -> None:
     """One JSON document and nothing else."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    sys.stdout.write(printable(json.dumps(data, ensure_ascii=not utf8, indent=1, allow_nan=False)) + "\n")
+    text = json.dumps(data, ensure_ascii=not utf8, indent=1, allow_nan=False)
+    # Escaped as JSON has it, so that the reader gets the very letters.
+    plain = (
+        letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1] for letter in text
+    )
+    sys.stdout.write("".join(plain) + "\n")
 
 
 def plain_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -34,9 +44,10 @@ def plain_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, head in enumerate(heads):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        table.add_column(head, justify="right" if numeric else "left", no_wrap=index == 0)
+        table.add_column(Text(printable(head)), justify="right" if numeric else "left", no_wrap=index == 0)
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+        # Not markup: square brackets in a stranger's text are square brackets.
+        table.add_row(*(Text(_cell(value)) for value in row))
     console = Console(highlight=False, emoji=False)
     # A number is never shortened: a narrow terminal folds the line, a file or a pipe has no width at all.
     console.width = max(console.width, LEAST_WIDTH) if console.is_terminal else FILE_WIDTH

@@ -150,5 +150,7 @@ def _title(text: str) -> str:
 
 
 def _short(text: str) -> str:
+    # What a dataset says reaches terminals and pages: letters only.
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
     plain = " ".join(text.split()).strip("*_|` ")
     return plain if len(plain) <= LONGEST else plain[: LONGEST - 3] + "..."

@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.doctor.row_checks import Place, examine_row
+from yolograft.errors import SpecError
 from yolograft.graph.dialect.align import Nearest, nearest
 from yolograft.graph.dialect.indexfile import IMAGE_INDEX, IndexFile, Row
-from yolograft.graph.dialect.indexspec import choose_scale
-from yolograft.graph.dialect.nodes import parse_nodes
-from yolograft.graph.dialect.read import parse_index_file, read_index_file
+from yolograft.graph.dialect.indexspec import check_size, choose_scale
+from yolograft.graph.dialect.nodes import parse_nodes, read_text
+from yolograft.graph.dialect.read import parse_index_file
 from yolograft.graph.dialect.words import Words
 from yolograft.graph.lint.finding import Finding
 from yolograft.graph.lint.lint import Lint, lint
 from yolograft.graph.lint.mend import Mended, mend
 from yolograft.graph.lint.mend_row import RowReading, corrected
-from yolograft.graph.lint.mend_text import mended_text
-from yolograft.graph.lint.wiring import NEAR
+from yolograft.graph.lint.mend_text import mended_text, row_text
+from yolograft.graph.lint.wiring import HEADS, NEAR
 from yolograft.graph.spec import ModuleRef, frozen_args
 from yolograft.models.codebook import Codebook
-from yolograft.models.modelfile import classes_for, stocks, words_with
+from yolograft.models.modelfile import classes_for, split_model, stocks, words_with
 
 # With these a module is not built: what is wrong is known already.
 _NOT_BUILT = frozenset({"YG154", "YG155", "YG156", "YG164", "YG165"})
@@ -63,15 +64,15 @@ def check_file(path: str | Path, *, code: Sequence[str | Path] = (), scale: str 
     """Examine a model file of the index dialect.
 
     Args:
+        path: of the file, with a scale behind it where one is meant: ``my.yaml:s``.
         code: files with classes of the user's own; they run because they are named here.
         scale: which scale of the file; the one its name says, else its first.
 
     Raises:
         SpecError: it cannot be read as rows (YG130, YG140-YG143). ModuleError: ``code`` does not import.
     """
-    path = Path(path).expanduser()
-    read_index_file(path)
-    return check_text(path.read_text(encoding="utf-8-sig"), name=path.name, code=code, scale=scale)
+    path, named = split_model(str(path))
+    return check_text(read_text(path), name=path.name, code=code, scale=scale or named)
 
 
 def check_text(
@@ -86,6 +87,7 @@ def check_text(
     book = classes_for(file, code)
     words = words_with(book.values())
     chosen = choose_scale(file, scale)
+    check_size(file, file.scales[chosen])
     found = nearest(file.rows, [stock for stock in stocks() if stock.family == file.family], words=words)
     foreign = {user.class_name for user in book.values()}
     result = lint(
@@ -132,15 +134,36 @@ def _once(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def fixed_text(check: IndexCheck) -> str:
-    """The file as it was meant: the nearest stock graph with the user's own rows, as far as that is known."""
+    """The file as it was meant: the nearest stock graph with the user's own rows, as far as that is known.
+
+    The text as it is where `unfixable` has a reason.
+    """
     line = check.lint.line
-    if line.share < NEAR:
+    if unfixable(check):
         return check.text
     layers = check.nearest.stock.layers
     neck = next((i for i, layer in enumerate(layers) if layer.name.startswith("neck.")), len(layers) - 1)
     mended = mend(line, neck=neck, arguments=_corrections(check))
-    mended = Mended(tuple(_headed(check.file, row) for row in mended.rows), mended.backbone)
+    mended = Mended(tuple(_headed(check, row) for row in mended.rows), mended.backbone)
     return mended_text(check.text, mended.rows, backbone=mended.backbone, name=check.file.name)
+
+
+def unfixable(check: IndexCheck) -> str:
+    """Why the rows cannot be written anew; empty where they can.
+
+    ``far``: too little of a stock graph is there. ``head``: it ends in a head of another task. ``style``: its
+    rows do not stand in lines of their own, as in JSON.
+    """
+    if check.lint.line.share < NEAR:
+        return "far"
+    if any(row.module in HEADS and row.module != "Detect" for row in check.file.rows):
+        return "head"
+    try:
+        back = parse_index_file(same_form(check), name=check.file.name)
+    except SpecError:
+        return "style"
+    same = [row_text(row) for row in back.rows] == [row_text(row) for row in check.file.rows]
+    return "" if same and replace(back, rows=check.file.rows) == check.file else "style"
 
 
 def same_form(check: IndexCheck) -> str:
@@ -156,10 +179,16 @@ def _backbone(check: IndexCheck) -> int:
     return sum(row.line < first for row in check.file.rows)
 
 
-def _headed(file: IndexFile, row: Row) -> Row:
+def _headed(check: IndexCheck, row: Row) -> Row:
+    """The head as its row says, with the file's own classes and anchors where it leaves them out."""
     if row.module != "Detect":
         return row
-    return replace(row, args=("nc", "anchors") if file.family == "yolov5" and file.anchors else ("nc",))
+    classes, *others = row.args or ("nc",)
+    if type(classes) is int:
+        classes = "nc"
+    if not others and "anchors" in parse_nodes(check.text, name=check.file.name).value:
+        others = ["anchors"] if check.file.family == "yolov5" else []
+    return replace(row, args=(classes, *others))
 
 
 def _corrections(check: IndexCheck) -> Callable[[Row], tuple[str, tuple[Any, ...]]]:

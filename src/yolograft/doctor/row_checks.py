@@ -7,6 +7,7 @@ examination where these fit.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from yolograft.doctor.specimen import Size, Specimen, listed, quiet, relative_error, run, said, sow
 from yolograft.graph.lint.finding import Finding
 from yolograft.graph.spec import ModuleRef
+from yolograft.models.build import instantiate
 from yolograft.models.codebook import Codebook
 
 # Image sides: three that people train at, the one parsers probe strides with, and two multiples of 7 * 32.
@@ -26,6 +28,8 @@ FLAT, MIXED = 1e-6, 1e-4
 # Twice the side is four times the positions; attention among all positions is sixteen times the products.
 QUADRATIC = 8.0
 LARGEST = 2**26  # values of one map
+# Larger rows are not tried: no detector has them, and a check is no place to wait for hours.
+MOST_CHANNELS, MOST_PARAMETERS, MOST_WORK = 4096, 2**26, 2**33
 _PRODUCTS = frozenset({"matmul", "__matmul__", "bmm", "scaled_dot_product_attention"})
 
 
@@ -71,21 +75,42 @@ def examine_row(ref: ModuleRef, place: Place, code: Codebook) -> tuple[Finding, 
     Returns:
         findings YG156 (it refuses its arguments), YG161 (constant over the map), YG162 (mixes images), YG163
         (fails at some image size), YG164 (heads broadcast), YG166 (quadratic cost), YG167 (dead parameters),
-        YG169 (other channel count).
+        YG169 (other channel count), or YG174 alone: it is too large to be tried.
     """
     specimen = Specimen(ref, place.channels, code)
     with quiet():
+        weights = _parameters(specimen)
+        if place.channels > MOST_CHANNELS or weights > MOST_PARAMETERS:
+            return (_too_large(place, weights),)
         try:
             specimen.fresh()
         except (Exception, SystemExit) as error:
             values = {"module": place.name, "args": ref.text(), "error": said(error, specimen)}
             return (Finding("YG156", "refused", place.line, values),)
-        return tuple(_findings(specimen, place))
+        return tuple(_findings(specimen, place, weights))
 
 
-def _findings(specimen: Specimen, place: Place) -> Iterator[Finding]:
+def _too_large(place: Place, weights: int) -> Finding:
+    size = {"channels": place.channels, "parameters": weights, "stride": place.stride}
+    return _finding("YG174", "too_large", place, note=True, **size)
+
+
+def _parameters(specimen: Specimen) -> int:
+    """Counted without memory for them; 0 for a class that computes with their values while it is built."""
+    try:
+        with torch.device("meta"):
+            module, _ = instantiate(specimen.ref, specimen.channels, specimen.code)
+        return sum(parameter.numel() for parameter in module.parameters())
+    except (Exception, SystemExit):
+        return 0
+
+
+def _findings(specimen: Specimen, place: Place, weights: int) -> Iterator[Finding]:
     growth = _growth(specimen)
-    trials = _try_sizes(specimen, place, most=40 if growth > QUADRATIC else 1 << 16)
+    most = 40 if growth > QUADRATIC else _widest_map(specimen, weights)
+    trials = _try_sizes(specimen, place, most=most)
+    if not trials.passed and not trials.failed:
+        yield _too_large(place, weights)
     if trials.failed:
         yield _sizes(trials, place)
     if trials.unlike and trials.alike:
@@ -107,17 +132,34 @@ def _finding(code: str, key: str, place: Place, *, note: bool = False, **values:
 def _growth(specimen: Specimen) -> float:
     """How much more arithmetic a map of twice the side takes; 0 where no pair of sizes runs."""
     for side in (8, 7):
-        counts = []
-        for size in (side, 2 * side):
-            try:
-                with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                    specimen.fresh().eval()(specimen.maps((size, size), batch=1))
-            except Exception:
-                break
-            counts.append(counter.get_total_flops())
-        if len(counts) == 2 and counts[0]:
-            return counts[1] / counts[0]
+        small, large = _work(specimen, side), _work(specimen, 2 * side)
+        if small and large:
+            return large / small
     return 0.0
+
+
+def _work(specimen: Specimen, side: int) -> int:
+    """Floating point operations on one square map; 0 where it does not run."""
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            specimen.fresh().eval()(specimen.maps((side, side), batch=1))
+    except Exception:
+        return 0
+    return counter.get_total_flops()
+
+
+def _widest_map(specimen: Specimen, weights: int) -> int:
+    """The largest side that is worth waiting for: work has a part that grows with the positions, and one
+    with their square, which a pooled attention shows on large maps only."""
+    for side in (14, 16):
+        small, large = _work(specimen, side), _work(specimen, 2 * side)
+        if small and large:
+            n = side * side
+            square = max(large / (4 * n) - small / n, 0.0) / (3 * n)
+            linear = max(small / n - square * n, 1.0)
+            root = math.sqrt(linear * linear + 4 * square * MOST_WORK)
+            return math.isqrt(int(2 * MOST_WORK / (linear + root)))
+    return math.isqrt(MOST_WORK // max(weights, 1))
 
 
 def _try_sizes(specimen: Specimen, place: Place, *, most: int) -> _Trials:

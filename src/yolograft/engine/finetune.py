@@ -31,7 +31,8 @@ def check_fine_tuning(recipe: Recipe, *, weights: bool) -> None:
         SpecError: there are no weights (YG170); the backbone is to be frozen for no epoch (YG192).
     """
     if recipe.freeze == "backbone" and not recipe.freeze_epochs:
-        raise SpecError("YG192", "freeze: backbone with freeze_epochs: 0 does nothing", fix="freeze_epochs: 3")
+        cause = "freeze: backbone with freeze_epochs: 0 does nothing"
+        raise SpecError("YG192", cause, fix="--set freeze_epochs=3, or leave freeze out")
     asked = recipe.fine_tuning()
     if asked and not weights:
         cause = f"{asked[0]}: {getattr(recipe, asked[0])} speaks of trained weights, and there are none"

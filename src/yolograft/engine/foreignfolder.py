@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from yolograft.engine.arm import Arm
 from yolograft.engine.modelfolder import StoredModel, read_model, store_model, tensors_sha256
 from yolograft.errors import CheckpointError
@@ -39,7 +41,8 @@ def import_file(path: Path, *, names: Sequence[str] = (), model: str = "", force
 
     Raises:
         CheckpointError: no weights that can be read (YG430-YG439), no detector of ours (YG440), tensors
-            that do not fit (YG441), another model than `model` (YG442), another number of names (YG443).
+            that do not fit (YG441), another model than `model` (YG442), another number of names (YG443),
+            numbers that are not finite (YG445).
     """
     checkpoint = read_foreign(path)
     placed = place(checkpoint)
@@ -53,13 +56,16 @@ def import_file(path: Path, *, names: Sequence[str] = (), model: str = "", force
         cause = f"{len(names)} names for {spec.num_classes} classes"
         raise CheckpointError("YG443", cause, where=path.name, fix="name each class once, in label order")
     named, named_by, said = _names(checkpoint, tuple(names), spec.num_classes)
-    origin = _origin(checkpoint) | {"names_from": named_by, "forced": not placed.fits}
-    if not placed.fits:
-        origin["report"] = placed.report.line()
-    side = _imgsz(checkpoint.facts)
+    side, notes = _imgsz(checkpoint.facts), (*placed.notes, *(f"forced: {a}" for a in placed.against), *said)
+    origin = _origin(checkpoint) | {
+        "names_from": named_by,
+        "forced": not placed.fits,
+        "report": placed.report.line(),
+        "notes": list(notes),
+        "new": list(placed.unfilled),
+    }
     about = {"imgsz": list(side), "names": list(named), "origin": origin}
-    notes = (*placed.notes, *(f"forced: {line}" for line in placed.against), *said)
-    return Imported(StoredModel(spec, placed.tensors, {}, about), placed, notes)
+    return Imported(StoredModel(spec, placed.whole(), {}, about), placed, notes)
 
 
 def store_import(folder: Path, imported: Imported) -> None:
@@ -103,7 +109,27 @@ def source_sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise CheckpointError("YG401", f"no such file ({error.strerror})", where=str(path)) from error
+        fix = "put it back: what was planned with it starts from it"
+        raise CheckpointError(
+            "YG401", f"no such file ({error.strerror})", where=str(path), fix=fix
+        ) from error
+
+
+def lines_of_file(path: Path, stored: StoredModel) -> list[str]:
+    """What is to be said of a file from elsewhere that is used as it is: its report, and what was worked out.
+
+    Nothing for a model folder, of which it was said when it was made.
+    """
+    if not is_file_from_elsewhere(path):
+        return []
+    origin = stored.about["origin"]
+    return [f"{path.name}: {origin['report']}", *origin["notes"]]
+
+
+def own_tensors(stored: StoredModel) -> dict[str, Tensor]:
+    """The trained tensors of a model: without those a forced import began anew."""
+    new = frozenset((stored.about.get("origin") or {}).get("new", ()))
+    return {key: value for key, value in stored.tensors.items() if key not in new}
 
 
 def has_numbers_for_names(stored: StoredModel) -> bool:
@@ -163,8 +189,9 @@ def _origin(checkpoint: ForeignCheckpoint) -> dict[str, Any]:
 
 def _imgsz(facts: Mapping[str, Any]) -> tuple[int, int]:
     """(height, width) the model was trained at, as its file says."""
-    trained = facts.get("train_args")
-    said = trained.get("imgsz") if isinstance(trained, Mapping) else None
+    # ultralytics writes train_args, YOLOv5 opt.
+    trained = (facts.get(key) for key in ("train_args", "opt"))
+    said = next((args["imgsz"] for args in trained if isinstance(args, Mapping) and "imgsz" in args), None)
     listed = said if isinstance(said, list | tuple) else [said]
     sides = [math.ceil(side / STRIDE) * STRIDE for side in listed if type(side) is int and 0 < side <= MOST]
     if len(sides) != len(listed) or len(sides) not in (1, 2):

@@ -66,7 +66,7 @@ def predict_files(
             answers.append({"image": str(path), "error": error.line(), "detections": []})
             continue
         batch = batch_of_image(pixels, imgsz=imgsz, stride=detector.stride)
-        found = detect(detector, [batch], images=1, settings=EvalSettings(confidence=confidence))[0]
+        found = _finite(detect(detector, [batch], images=1, settings=EvalSettings(confidence=confidence))[0])
         picture = f"{number:04d}-{path.stem}.png"
         _write_png(folder / picture, _drawn(pixels, found, lettering))
         answers.append(
@@ -88,6 +88,12 @@ def predict_files(
         )
     write_json(folder / "detections.json", answers)
     return answers
+
+
+def _finite(found: Detections) -> Detections:
+    """Without boxes that are nowhere, as a diverged model predicts them."""
+    keep = found.boxes.isfinite().all(1)
+    return Detections(found.boxes[keep], found.scores[keep], found.labels[keep])
 
 
 def _drawn(pixels: Image, found: Detections, lettering: Lettering) -> Image:

@@ -6,7 +6,6 @@ An arm's result depends on its own spec, recipe, seed and the batches; the other
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from yolograft.engine.interrupt import Interrupts
 from yolograft.engine.memory import arms_per_group, keep_freed_memory, need_of
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.recorder import Recorder
-from yolograft.models.build import inspect_spec
 from yolograft.models.detector import Detector
 from yolograft.types import Targets
 

@@ -47,7 +47,9 @@ def _place(spec: ModelSpec, ref: ModuleRef, site: Site) -> ModelSpec:
         raise SpecError(
             "YG122",
             f"'{site.target}' is a {block.module}: it has no bottlenecks to graft inside",
-            fix="name a branch, e.g. head.p3.cls" if block is spec.head else f"use after:{site.target}",
+            fix="name a branch, e.g. head.p3.cls, or, of a head without any, neck.p3"
+            if block is spec.head
+            else f"use after:{site.target}",
         )
     return _inside(spec, ref, block, "*")
 

@@ -27,7 +27,7 @@ from yolograft.models.facts import LayerFacts, advice, facts_of
 from yolograft.models.identity import IdentityStart
 from yolograft.models.layout import give_contiguous_maps
 from yolograft.models.modelfile import is_model_file, read_model
-from yolograft.models.probe import PROBE_SIZES, is_foreign, verify, with_trial
+from yolograft.models.probe import STRIDE, WIDER, is_foreign, probe_images, verify, with_trial
 from yolograft.models.timm_bridge import timm_attention
 from yolograft.models.usercode import adapt
 
@@ -249,12 +249,16 @@ def build(spec: ModelSpec, *, seed: int = 0, code: Codebook | None = None) -> De
 
 
 def _assemble(
-    spec: ModelSpec, code: Codebook, seed: int | None
+    spec: ModelSpec, code: Codebook, seed: int | None, *, widest: int = STRIDE
 ) -> tuple[dict[str, nn.Module], tuple[LayerFacts, ...]]:
-    """Instantiate all layers; with ``seed`` None also run them (on the ambient meta device)."""
+    """Instantiate all layers; with ``seed`` None also run them (on the ambient meta device).
+
+    Args:
+        widest: stride that divides the images they are run on.
+    """
     facts: dict[str, LayerFacts] = {}
     modules: dict[str, nn.Module] = {}
-    outputs: list[dict[str, Any]] = [{IMAGE: torch.zeros(1, 3, *size)} for size in PROBE_SIZES]
+    outputs = probe_images(widest)
     for layer in spec.layers:
         # A stranger's class may compute with values, which the meta device has none of.
         real = seed is not None or is_foreign(layer)
@@ -263,10 +267,13 @@ def _assemble(
             note = "; ".join(filter(None, (note, *advice(layer, module))))
             facts[layer.name] = facts_of(layer, module, facts, note)
             modules[layer.name] = module
-            if seed is None:
+            stride = facts[layer.name].stride
+            if seed is None and (stride <= widest or stride not in WIDER):
                 verify(layer, module, facts[layer.name], outputs, many=_takes_list(layer, spec))
                 if is_foreign(layer) and not _takes_list(layer, spec):
                     facts[layer.name] = with_trial(layer, module, facts[layer.name], outputs[0], code)
+        if seed is None and stride > widest and stride in WIDER:
+            return _assemble(spec, code, None, widest=stride)
     return modules, tuple(facts.values())
 
 

@@ -64,7 +64,8 @@ _NO_SPATIAL = Slot("no_spatial", "not", "spatial", True)
 _UNUSED = Slot("no_spatial", "only", allowed=(True, False, None))
 
 _BY_R16 = (Form((CHANNELS, SAME, _R16), 2), Form((CHANNELS, _R16)), Form((_R16,), 1))
-_BY_R32 = (Form((CHANNELS, SAME, _R32), 2), Form((CHANNELS, _R32)), Form((_R32,), 1))
+# Its published class has no default for the second: rows with both build everywhere.
+_BY_R32 = (Form((CHANNELS, SAME, _R32), 2, usual=2), Form((CHANNELS, _R32)), Form((_R32,), 1))
 _BY_K3 = (Form((CHANNELS, SAME, _K3), 2), Form((CHANNELS, _K3)), Form((_K3,), 1))
 _BY_K7 = (Form((CHANNELS, SAME, _K7), 2), Form((CHANNELS, _K7)), Form((_K7,), 1))
 _ECA = (Form((CHANNELS, SAME, _K_ECA), 2), Form((CHANNELS, _K_ECA)), Form((_K_ECA,), 1))

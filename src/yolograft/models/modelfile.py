@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from yolograft.models.dialect_words import WORDS
 from yolograft.models.usercode import CHANNEL_NAMES, OUTPUT_NAMES, UserClass, load_user_class
 
 _MODEL_FILE = re.compile(r"(?P<path>.+\.ya?ml)(:(?P<scale>\w+))?", re.IGNORECASE | re.DOTALL)
+_COMPARED = Path(__file__).parent / "compared"
 # A larger number in a row is a count of channels, whatever the first option is called.
 _LARGEST_OPTION = 64
 
@@ -69,13 +70,18 @@ def read_model(model: str, *, num_classes: int | None = None, code: Codebook | N
 
 def _open(model: str) -> tuple[IndexFile, str]:
     """The rows of a file, and the scale asked for; empty where none is."""
-    match = _MODEL_FILE.fullmatch(model)
-    path = Path(match["path"] if match else model).expanduser()
+    path, scale = split_model(model)
     if not path.is_file():
         stock = path.stem in model_names()
         fix = f"the stock model is {path.stem}, without .yaml" if stock else "give the path of a YAML file"
         raise SpecError("YG140", "no such file", where=str(path), fix=fix)
-    return read_index_file(path), (match and match["scale"]) or ""
+    return read_index_file(path), scale
+
+
+def split_model(model: str) -> tuple[Path, str]:
+    """``my.yaml:s`` as a path and a scale; the scale is empty where none is asked for."""
+    match = _MODEL_FILE.fullmatch(model)
+    return Path(match["path"] if match else model).expanduser(), (match and match["scale"]) or ""
 
 
 def from_model(model: str, files: Sequence[str | Path]) -> dict[str, UserClass]:
@@ -94,9 +100,13 @@ def from_model(model: str, files: Sequence[str | Path]) -> dict[str, UserClass]:
 
 
 def stocks() -> tuple[Stock, ...]:
-    """The stock graphs files are compared with: those of the families the dialect has a head for."""
+    """The stock graphs files are compared with: those of the families the dialect has a head for.
+
+    Behind the models of the catalog come graphs that users start from and that are no models of ours.
+    """
     known = [family for family in FAMILIES.values() if family.name in DIALECT_FAMILIES]
     files = [file for family in known for file in (family.model_file, family.p2_file)]
+    files += sorted(_COMPARED.glob("*.yaml"))
     return tuple(read_stock(file) for file in files if file is not None)
 
 
@@ -137,17 +147,28 @@ def _word_of(user: UserClass) -> Word:
     names = [name for name, parameter in given.items() if parameter.kind in plain]
     first = names[0] if names else ""
     if first not in CHANNEL_NAMES:
-        return Word(user.reference, (user.class_name,), (Form(_options(names)),), keeps=True)
+        form = Form(_options(names), least=_required(names, given))
+        return Word(user.reference, (user.class_name,), (form,), keeps=True)
     channels, rest = Slot(first, "in"), names[1:]
-    forms = [Form((channels, *_options(rest)))]
+    needed = _required(rest, given)
+    forms = [Form((channels, *_options(rest)), least=needed and 1 + needed)]
     if rest and rest[0] == OUTPUT_NAMES.get(first):
         same, out = Slot(rest[0], "in"), Slot(rest[0], "out", rest[0])
-        after = _options(rest[1:])
-        widened = Form((out, *after), least=1, out=rest[0])
-        forms = [Form((channels, same, *after)), Form((channels, *after)), widened]
+        after, needed = _options(rest[1:]), _required(rest[1:], given)
+        forms = [
+            Form((channels, same, *after), least=needed and 2 + needed),
+            Form((channels, *after), least=needed and 1 + needed),
+            Form((out, *after), least=1 + needed, out=rest[0]),
+        ]
     elif rest:
-        forms.append(Form((_option(rest[0], _LARGEST_OPTION), *_options(rest[1:])), least=1))
+        forms.append(Form((_option(rest[0], _LARGEST_OPTION), *_options(rest[1:])), least=max(needed, 1)))
     return Word(user.reference, (user.class_name,), tuple(forms), keeps=True)
+
+
+def _required(names: Sequence[str], given: Mapping[str, inspect.Parameter]) -> int:
+    """How many of them a row has to give: up to the last without a default."""
+    bare = [i for i, name in enumerate(names) if given[name].default is inspect.Parameter.empty]
+    return bare[-1] + 1 if bare else 0
 
 
 def _options(names: Sequence[str]) -> tuple[Slot, ...]:

@@ -10,14 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from yolograft.errors import ModuleError, YolograftError
-from yolograft.graph.spec import LayerSpec
+from yolograft.graph.spec import IMAGE, LayerSpec
 from yolograft.models.codebook import Codebook, classes_of
 from yolograft.models.facts import LayerFacts
 from yolograft.models.trial import CONTIGUOUS, try_two_images
 from yolograft.types import RawPredictions
 
-# Two shapes no layer can confuse: neither square, and of different ratio. Multiples of the widest stride.
-PROBE_SIZES = ((64, 96), (160, 128))
+# Two shapes no layer can confuse: neither square, of different ratio, odd and even in units of the stride.
+UNITS, STRIDE = ((2, 3), (5, 4)), 32
+# Maps of P6 and P7 need larger images; others stay odd at stride 32, where half a map would show.
+WIDER = (64, 128)
+
+
+def probe_images(stride: int) -> list[dict[str, Any]]:
+    """Tables for `verify` that hold the images alone, of sides that a widest stride divides."""
+    return [{IMAGE: torch.zeros(1, 3, high * stride, wide * stride)} for high, wide in UNITS]
 
 
 def is_foreign(layer: LayerSpec) -> bool:
@@ -43,7 +50,8 @@ def verify(
         ModuleError: it returns another shape than promised (YG207), or fails (YG208).
     """
     module.eval()
-    for size, known in zip(PROBE_SIZES, outputs, strict=True):
+    for known in outputs:
+        size = known[IMAGE].shape[2:]
         maps = [known[name] for name in layer.inputs]
         result = _run_probe(layer, module, maps, many=many)
         if isinstance(result, Tensor):

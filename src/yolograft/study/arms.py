@@ -79,10 +79,11 @@ def _name(model: str) -> str:
     """`mine-s` for ``folder/mine.yaml:s``."""
     if not is_model_file(model):
         return folder_name(model)
-    path, _, scale = model.partition(".yaml")
+    whole = Path(model).suffix.lower() in (".yaml", ".yml")
+    path, _, scale = (model, "", "") if whole else model.rpartition(":")
     # A file name without a letter of ours comes to nothing.
-    stem = folder_name(f"model {Path(path).name}").removeprefix("model-")
-    return _joined(stem, scale[1:], by="-") if scale[1:] else stem
+    stem = folder_name(f"model {Path(path).stem}").removeprefix("model-")
+    return _joined(stem, scale, by="-") if scale else stem
 
 
 def _joined(*parts: str, by: str = ".") -> str:

@@ -156,10 +156,11 @@ def _stock(
     classes = len(dataset.names)
     stock = {m: model_spec(m, num_classes=classes, levels=plan.levels, code=code) for m in plan.models}
     rows = []
-    for model, spec in stock.items() if source is not None else ():
-        own = is_model_file(model) and bool(read_model(model, code=code).file.anchors)
-        stock[model], row = anchors_of_weights(spec, source.spec, own=own)
-        rows += [{"model": model, **row}] if row else []
+    if source is not None:
+        for model, spec in stock.items():
+            own = is_model_file(model) and bool(read_model(model, code=code).file.anchors)
+            stock[model], row = anchors_of_weights(spec, source.spec, own=own)
+            rows += [{"model": model, **row}] if row else []
     if plan.anchors:
         for model, choice in fitted_anchors(stock, train, imgsz=plan.recipe.imgsz).items():
             stock[model] = choice.spec

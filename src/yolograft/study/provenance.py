@@ -160,7 +160,9 @@ def _link(source: Path, planned: str) -> tuple[list[Row], list[Row], Mapping[str
             manifest = read_manifest(above)
             return [link], [_dataset(manifest)], manifest
         start = _start(state)
-        return ([link] if start else [link, _lost(source, "alone")]), _own_data(state), start
+        if start is None:
+            return [link, _lost(source, "alone")], [], None
+        return [link], _own_data(state), start
     except (CheckpointError, SpecError):
         return [_lost(source, "gone", sha256=planned)], [], None
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from yolograft.engine.arm import Arm
-from yolograft.engine.foreignfolder import read_source, source_sha256
+from yolograft.engine.foreignfolder import lines_of_file, own_tensors, read_source, source_sha256
 from yolograft.engine.modelfolder import StoredModel, best_warning
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Progress
@@ -30,7 +30,7 @@ def weights_for(
         CheckpointError: the weights do not fit, and it is not forced (YG420).
     """
     classes = source.spec.num_classes
-    return kept_weights(detector, source.tensors, num_classes=classes, force=force)
+    return kept_weights(detector, own_tensors(source), num_classes=classes, force=force)
 
 
 def about_weights(path: str, source: StoredModel | None, *, force: bool) -> dict[str, Any]:
@@ -87,6 +87,8 @@ def start_arms(
         return list(arms)
     check_weights(manifest)
     source = read_source(Path(path), force=force)
+    for line in lines_of_file(Path(path), source):
+        progress.note(line)
     if warning := best_warning(source.about):
         progress.note(f"{path}: {warning}")
     return [with_weights(arm, source, recipe, progress, force=force) for arm in arms]

@@ -47,7 +47,8 @@ class IndexFile:
 
     name: file name, for messages. family: ``yolov5`` or ``yolov8``. scales: name -> multiples; a file with
     ``depth_multiple`` and ``width_multiple`` has the one scale ``""``. anchors: (width, height) pairs in
-    input pixels per level, flat; empty for an anchor-free head. num_classes: ``nc``.
+    input pixels per level, flat; empty for an anchor-free head and where only their number is given.
+    anchors_each: that number, 0 where there is none. num_classes: ``nc``.
     """
 
     name: str
@@ -56,3 +57,4 @@ class IndexFile:
     scales: Mapping[str, Scale]
     rows: tuple[Row, ...]
     anchors: tuple[tuple[float, ...], ...] = ()
+    anchors_each: int = 0

@@ -20,7 +20,8 @@ from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, Value, frozen_args
 
 _LETTER = re.compile(r"yolov?\d+([a-z])")
 IMAGE_WIDTH = Width(3, 3)
-ANCHORS = "anchors"
+ANCHORS, STOCK_ANCHORS = "anchors", 3  # of each level
+MOST_LAYERS, MOST_CHANNELS = 2_000, 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,11 @@ def read_spec(
 
     Raises:
         SpecError: no such scale (YG130), an unknown module (YG144), arguments of no known order (YG145), no
-            head at the end (YG147).
+            head at the end, or anchors by number that the stock has not (YG147), absurd sizes (YG141, YG145).
     """
     name = choose_scale(file, scale)
     factors = file.scales[name]
+    check_size(file, factors)
     _check_modules(file, words)
     _check_head(file, words)
     found = nearest(file.rows, [stock for stock in stocks if stock.family == file.family], words=words)
@@ -93,6 +95,26 @@ def _scale_name(found: Nearest, factors: Scale) -> str:
         if (scale.depth, scale.width) == (factors.depth, factors.width) and not found.scale:
             return name
     return found.scale
+
+
+def check_size(file: IndexFile, factors: Scale) -> None:
+    """Refuse what no machine builds in a lifetime, before anything is made of it.
+
+    Raises:
+        SpecError: the rows scaled by depth are thousands of layers (YG141).
+    """
+    layers = 0
+    for row in file.rows:
+        layers += scaled_repeats(row, factors)
+        if layers > MOST_LAYERS:
+            cause = f"rows to here make {layers} layers at depth {factors.depth:g}, more than {MOST_LAYERS}"
+            where = f"{file.name}:{row.line}"
+            raise SpecError("YG141", cause, where=where, fix="lower the numbers or the depth multiple")
+
+
+def scaled_repeats(row: Row, factors: Scale) -> int:
+    """How often a row's module stands there, by its number and the depth multiple."""
+    return max(round(row.repeats * factors.depth), 1) if row.repeats > 1 else 1
 
 
 def _check_modules(file: IndexFile, words: Words) -> None:
@@ -146,11 +168,13 @@ class _Build:
         if word.kind == "module" and len(row.inputs) != 1:
             self._refuse(row, f"{row.module} reads one map, this row names {len(row.inputs)}")
         if word.repeats:
-            options["repeats"] = self._repeats(row)
+            options["repeats"] = scaled_repeats(row, self.factors)
         if stock is not None:
             options = _as_stock(options, stock, word, self.factors)
+        if width.real is not None and width.real > MOST_CHANNELS:
+            self._refuse(row, f"{row.module} makes {width.real} channels, more than {MOST_CHANNELS}")
         self.widths.append(width)
-        count = 1 if word.repeats or word.kind != "module" else self._repeats(row)
+        count = 1 if word.repeats or word.kind != "module" else scaled_repeats(row, self.factors)
         if word.kind != "module" and row.repeats != 1:
             self._refuse(row, f"{row.module} {row.repeats} times in a row", fix="number 1")
         for step in range(count):
@@ -164,9 +188,6 @@ class _Build:
 
     def _refuse(self, row: Row, cause: str, *, fix: str = "", code: str = "YG145") -> None:
         raise SpecError(code, cause, where=f"{self.file.name}:{row.line}", fix=fix)
-
-    def _repeats(self, row: Row) -> int:
-        return max(round(row.repeats * self.factors.depth), 1) if row.repeats > 1 else 1
 
     def _module(self, row: Row, word: Word, read: Sequence[Width]) -> tuple[dict[str, Value], Width]:
         width = read[0]
@@ -197,11 +218,22 @@ class _Build:
         levels = self.file.anchors
         stock = dict(self.found.stock.layers[-1].args)
         if not levels:
+            self._check_stock_anchors(row, stock.get(ANCHORS))
             return stock
         if len(levels) != len(row.inputs):
             cause = f"{row.module} reads {len(row.inputs)} maps, anchors has {len(levels)} levels"
             self._refuse(row, cause, code="YG147")
         return {ANCHORS: tuple(_side(side) for level in levels for side in level)}
+
+    def _check_stock_anchors(self, row: Row, sides: Value) -> None:
+        """The stock anchors stand in where a file gives no sides: as many as it asks for, on every level."""
+        each = self.file.anchors_each or STOCK_ANCHORS
+        known = len(sides) if isinstance(sides, tuple) else 0
+        if known != 2 * each * len(row.inputs):
+            cause = f"the file asks for {each} anchors on {len(row.inputs)} levels without their sides; "
+            cause += f"the stock ones are {STOCK_ANCHORS} on each of {known // (2 * STOCK_ANCHORS)}"
+            fix = "anchors: one row [10,13, 16,30, 33,23] a level"
+            self._refuse(row, cause, fix=fix, code="YG147")
 
     def spec(self, scale: str, num_classes: int) -> ModelSpec:
         """All layers, named."""

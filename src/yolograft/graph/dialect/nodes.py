@@ -6,6 +6,7 @@ nesting, endless values) is stopped before anything is built from it.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,15 @@ def read_nodes(path: Path) -> Node:
         SpecError: the file is missing, too large, not UTF-8, not YAML, or uses what no model file needs, with
             file and line (YG140).
     """
+    return parse_nodes(read_text(path), name=path.name)
+
+
+def read_text(path: Path) -> str:
+    """The text of a model file, which may be a pipe: it is read once.
+
+    Raises:
+        SpecError: the file is missing, too large or not UTF-8 (YG140).
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
@@ -54,11 +64,10 @@ def read_nodes(path: Path) -> Node:
     if len(data) > MOST_BYTES:
         raise SpecError("YG140", f"more than {MOST_BYTES // 2**20} MB: no model file", where=path.name)
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = 1 + data[: error.start].count(b"\n")
         raise _wrong("not UTF-8", path.name, line, fix="save the file as UTF-8") from None
-    return parse_nodes(text, name=path.name)
 
 
 def parse_nodes(text: str, *, name: str) -> Node:
@@ -117,8 +126,10 @@ class _Builder:
         if kind == "ScalarEvent":
             if len(event.value) > LONGEST_VALUE:
                 self._refuse(f"a value of {len(event.value)} characters", line)
-            plain = event.style in (None, "")
-            self._add(Node(_scalar(event.value) if plain else event.value, line))
+            value = _scalar(event.value) if event.style in (None, "") else event.value
+            if isinstance(value, float) and not math.isfinite(value):
+                self._refuse(f"a number without end: {event.value[:40]}", line)
+            self._add(Node(value, line))
         elif kind in ("SequenceStartEvent", "MappingStartEvent"):
             if len(self.open) >= MOST_NESTED:
                 self._refuse(f"more than {MOST_NESTED} levels of nesting", line)

@@ -71,6 +71,7 @@ class _Reader:
             scales=self._scales(top),
             rows=rows,
             anchors=anchors,
+            anchors_each=self._anchors_each(top),
         )
 
     def _refuse(self, code: str, cause: str, node: Node, *, fix: str = "") -> NoReturn:
@@ -138,6 +139,10 @@ class _Reader:
             self._refuse("YG141", "anchors: as many pairs on every level are needed", node)
         return tuple(tuple(float(side) for side in level) for level in levels)
 
+    def _anchors_each(self, top: Mapping[str, Node]) -> int:
+        value = top["anchors"].value if "anchors" in top else None
+        return value if _is_whole(value) else 0
+
     def _rows(self, top: Mapping[str, Node], root: Node) -> tuple[Row, ...]:
         rows: list[Row] = []
         for part in ("backbone", "head"):
@@ -168,6 +173,9 @@ class _Reader:
             self._refuse("YG142", cause, node, fix=f"a whole number from 1 to {MOST_REPEATS}")
         if not isinstance(module, str):
             self._refuse("YG142", f"row {index}: module is {module!r}, not a name", node)
+        if not module.isprintable() or not module.strip():
+            cause = f"row {index}: module is {module[:40]!a}, which nobody can read"
+            self._refuse("YG142", cause, node, fix="write the name of a class")
         if not isinstance(args, list):
             cause = f"row {index}: arguments are {args!r}, not a list"
             self._refuse("YG142", cause, node, fix=f"rows are {ROW_FORM}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,8 +70,11 @@ class _Attempt:
     out: Width | None = None
     counts: list[int] = field(default_factory=list)  # channels of the input, as the row has them
 
-    def fits(self, values: Sequence[Any]) -> bool:
-        if not self.form.least <= len(values) <= len(self.form.slots):
+    def fits(self, values: Sequence[Any], named: Container[str] = ()) -> bool:
+        if len(values) > len(self.form.slots):
+            return False
+        left_out = self.form.slots[len(values) : self.form.least]
+        if not all(slot.kind == "any" and slot.option in named for slot in left_out):
             return False
         self.options.update(self.form.fixed)
         for slot, raw in zip(self.form.slots, values, strict=False):
@@ -169,7 +172,7 @@ def read_arguments(row: Row, word: Word, *, width: Width, scale: Scale, file: st
     for strict in (True, False):
         for form in word.forms:
             attempt = _Attempt(form, width, scale, strict)
-            if attempt.fits(values):
+            if attempt.fits(values, named):
                 options = attempt.options | _named(row, named, file)
                 notes = _notes(row, word, attempt)
                 return Arguments(options, _out(attempt, options, width), notes)
@@ -233,16 +236,16 @@ def _shown(args: Sequence[Any]) -> str:
 def write_arguments(word: Word, options: Mapping[str, Value], width: Width) -> list[Any] | None:
     """Arguments that read back to the options, on a map of ``width``; None where no form gives them.
 
-    The shortest that do, with the channel count where it is known: most parsers leave it to the row. What has
-    no place in the order stands by name at the end.
+    The shortest that do, of a form with a usual length before others, with the channel count where it is
+    known: most parsers leave it to the row. What has no place in the order stands by name at the end.
     """
-    fitting: list[tuple[bool, bool, int, list[Any]]] = []
+    fitting: list[tuple[bool, bool, bool, int, list[Any]]] = []
     for form in word.forms:
         args = None if form.doubt else _by_form(form, word, options, width)
         if args is not None:
             by_name = bool(args) and isinstance(args[-1], dict)
-            fitting.append((by_name, not _counts_input(form), len(args), args))
-    return min(fitting, key=lambda item: item[:3])[3] if fitting else None
+            fitting.append((by_name, not _counts_input(form), not form.usual, len(args), args))
+    return min(fitting, key=lambda item: item[:4])[4] if fitting else None
 
 
 def _counts_input(form: Form) -> bool:
@@ -254,6 +257,8 @@ def _by_form(form: Form, word: Word, options: Mapping[str, Value], width: Width)
         return None
     values = [_written(slot, options, width) for slot in form.slots]
     if any(slot.kind == "in" and value is None for slot, value in zip(form.slots, values, strict=True)):
+        return None
+    if any(slot.kind == "any" and slot.option not in options for slot in form.slots[: form.least]):
         return None
     by_place = {slot.option for slot in form.slots} | {key for key, _ in form.fixed}
     named = {key: value for key, value in options.items() if key not in by_place}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from yolograft.graph.dialect.indexfile import IndexFile, Row
 from yolograft.graph.lint.finding import Finding, listed
-from yolograft.graph.lint.lineage import Lineage
+from yolograft.graph.lint.lineage import Lineage, readers
+from yolograft.graph.lint.mend_row import shown
 from yolograft.graph.lint.shapes import stride_text
-from yolograft.graph.lint.wiring import HEADS, NEAR, wrong_inputs
+from yolograft.graph.lint.wiring import HEADS, NEAR, head_levels, wrong_inputs
 
 
 def lint_head(file: IndexFile, line: Lineage, strides: Sequence[float]) -> Iterator[Finding]:
@@ -26,6 +27,7 @@ def lint_head(file: IndexFile, line: Lineage, strides: Sequence[float]) -> Itera
         yield Finding("YG152", "not_last", after.line, values)
     yield from _levels(line, strides, head)
     yield from _classes(file, head)
+    yield from _arguments(file, head)
     if file.family == "yolov5":
         yield from _anchors(file, head)
 
@@ -50,17 +52,46 @@ def _levels(line: Lineage, strides: Sequence[float], head: Row) -> Iterator[Find
         values |= {"meant": listed(rows), "count": len(head.inputs), "stock": len(wanted)}
         values["meant_modules"] = listed([line.rows[line.origin(index)].module for index in rows])
         if len(head.inputs) != len(wanted):
-            more = len(head.inputs) > len(wanted)
-            yield Finding("YG151", "more_levels" if more else "fewer_levels", head.line, values, note=more)
+            yield _other_count(line, head, place, values)
             return
         if wrong_inputs(line, head, place):
             joined = any(line.rows[line.origin(index)].module == "Concat" for index in head.inputs)
             yield Finding("YG151", "on_concat" if joined else "wrong_levels", head.line, values)
             return
-    if any(line.rows[index].module == "Concat" for index in head.inputs):
+        yield from _in_front_of_grafts(line, head)
+    if any(line.rows[index].module == "Concat" and line.origin(index) == index for index in head.inputs):
         yield Finding("YG151", "reads_concat", head.line, values)
     elif levels != sorted(set(levels)):
         yield Finding("YG151", "level_order", head.line, values)
+
+
+def _other_count(line: Lineage, head: Row, place: int, values: Mapping[str, object]) -> Finding:
+    """More levels than the stock head, or fewer: by choice where those it reads are levels of the stock's."""
+    stock = line.stock[place].inputs
+    if len(head.inputs) > len(stock):
+        return Finding("YG151", "more_levels", head.line, values, note=True)
+    meant = [line.meant(stock[at]) for at in head_levels(line, head, place)]
+    if [line.origin(index) for index in head.inputs] == meant:
+        return Finding("YG151", "some_levels", head.line, values, note=True)
+    return Finding("YG151", "fewer_levels", head.line, values)
+
+
+def _in_front_of_grafts(line: Lineage, head: Row) -> Iterator[Finding]:
+    """Maps the head takes although a graft on them follows, which the next stock row reads."""
+    for position, index in enumerate(head.inputs):
+        last = line.tail(index)
+        if last != index and readers(line.rows, last):
+            values = {"module": head.module, "now": index, "now_module": line.rows[index].module}
+            values |= {"graft": line.rows[last].module, "write": last, "position": position}
+            yield Finding("YG151", "before_graft", head.line, values, note=True)
+
+
+def _arguments(file: IndexFile, head: Row) -> Iterator[Finding]:
+    """What stands behind the classes in Detect's row: nothing, or the anchors at the top of the file."""
+    order = ("nc", "anchors") if file.family == "yolov5" else ("nc",)
+    if head.module == "Detect" and head.args[1:] not in ((), order[1:]):
+        values = {"module": head.module, "order": listed(order), "args": shown(head.args)}
+        yield Finding("YG145", "head_arguments", head.line, values)
 
 
 def _classes(file: IndexFile, head: Row) -> Iterator[Finding]:

@@ -17,12 +17,14 @@ class Lineage:
     """Rows of a file beside those of a stock graph.
 
     places: for each row the stock row it stands for, None for the user's own. standing: the other way round.
+    origins: for each row the row whose output its chain of grafts hands on.
     """
 
     rows: tuple[Row, ...]
     stock: tuple[Row, ...]
     places: tuple[int | None, ...]
     standing: dict[int, int]
+    origins: tuple[int, ...]
 
     @property
     def share(self) -> float:
@@ -30,10 +32,8 @@ class Lineage:
         return len(self.standing) / (max(self.standing) + 1) if self.standing else 0.0
 
     def origin(self, index: int) -> int:
-        """The row whose output is handed on by a chain of grafts; a row that joins maps is its own."""
-        while index > IMAGE_INDEX and self.places[index] is None and len(self.rows[index].inputs) == 1:
-            index = self.rows[index].inputs[0]
-        return index
+        """The row whose output is handed on by a chain of grafts; a row that joins other maps is its own."""
+        return self.origins[index] if index > IMAGE_INDEX else IMAGE_INDEX
 
     def meant(self, stock_index: int) -> int | None:
         """The row that does the work of a stock row; where that was taken out, of the one before it."""
@@ -73,7 +73,16 @@ def lineage(rows: Sequence[Row], stock: Sequence[Row], places: Sequence[int | No
             continue
         if full[here] is None and takes_as_many:
             full[here], standing[stock_index] = stock_index, here
-    return Lineage(tuple(rows), tuple(stock), tuple(full), standing)
+    return Lineage(tuple(rows), tuple(stock), tuple(full), standing, _origins(rows, full))
+
+
+def _origins(rows: Sequence[Row], places: Sequence[int | None]) -> tuple[int, ...]:
+    """Where the output of each row comes from; a Concat of grafts on one map comes from that map."""
+    found: list[int] = []
+    for row, place in zip(rows, places, strict=True):
+        read = {found[index] if index > IMAGE_INDEX else IMAGE_INDEX for index in row.inputs}
+        found.append(read.pop() if place is None and len(read) == 1 else row.index)
+    return tuple(found)
 
 
 def readers(rows: Sequence[Row], index: int) -> tuple[int, ...]:

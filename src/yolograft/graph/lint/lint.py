@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from yolograft.graph.dialect.align import Nearest
 from yolograft.graph.dialect.indexfile import IndexFile, Row, Scale
@@ -55,12 +55,20 @@ def lint(
     steps = strides(file.rows)
     readings = read_rows(file.rows, words, scale)
     findings = [*lint_wiring(line, steps), *lint_head(file, line, steps)]
-    settled = not any(finding.code in _WIRING for finding in findings)
+    settled = all(finding.note or finding.code not in _WIRING for finding in findings)
+    if _goes_further(findings, line, steps):
+        findings = [replace(found, note=True) if found.code == "YG150" else found for found in findings]
     findings += lint_unread(line, settled=settled)
     findings += lint_rows(readings, steps, words, scale, foreign=foreign)
     keys = top or {}
     findings += [*lint_keys(keys, file.num_classes), *lint_scales(file, scales_line(keys))]
     return Lint(line, readings, steps, tuple(sorted(findings, key=lambda finding: finding.line)))
+
+
+def _goes_further(findings: Sequence[Finding], line: Lineage, strides: Sequence[float]) -> bool:
+    """A head with more levels than the stock's, each on a stride of its own: a design of its own."""
+    levels = [strides[index] for index in line.rows[-1].inputs]
+    return any(found.key == "more_levels" for found in findings) and levels == sorted(set(levels))
 
 
 def stock_rows(found: Nearest, words: Words) -> tuple[Row, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row
 from yolograft.graph.lint.lineage import Lineage
-from yolograft.graph.lint.wiring import HEADS, wrong_inputs
+from yolograft.graph.lint.wiring import HEADS, head_levels, wrong_inputs
 
 # A row of the result before it has a number: a row of the file, or a stock row that the file lacks.
 Key = tuple[str, int]
@@ -76,12 +76,29 @@ def _order(line: Lineage) -> list[Key]:
         elif row.module not in HEADS:
             behind.setdefault(last, []).append(("file", row.index))
     order = list(behind.get(IMAGE_INDEX, []))
+    needed = _needed(line)
     for index, row in enumerate(line.stock):
+        if index not in needed and index not in line.standing:
+            order += behind.get(index, [])
+            continue
         own = behind.get(index, [])
         standing = line.standing.get(index)
         key: Key = ("stock", index) if standing is None else ("file", standing)
         order += [*own, key] if row.module in HEADS else [key, *own]
     return order
+
+
+def _needed(line: Lineage) -> set[int]:
+    """The stock rows that the head's levels come from: all, unless the file has fewer levels by choice."""
+    last = len(line.stock) - 1
+    if last not in line.standing:
+        return set(range(last + 1))
+    levels = head_levels(line, line.rows[line.standing[last]], last)
+    needed = {last, *(line.stock[last].inputs[at] for at in levels)}
+    for index in range(last - 1, -1, -1):
+        if index in needed:
+            needed.update(line.stock[index].inputs)
+    return needed
 
 
 def _part(line: Lineage, key: Key, arguments: Arguments | None) -> _Part:
@@ -97,7 +114,9 @@ def _part(line: Lineage, key: Key, arguments: Arguments | None) -> _Part:
     inputs = [_key(line, source) for source in row.inputs]
     if place is not None:
         stock = line.stock[place]
-        if len(stock.inputs) != len(inputs) and (len(stock.inputs) == 1 or len(inputs) < len(stock.inputs)):
+        if row.module in HEADS and len(inputs) <= len(stock.inputs):
+            inputs = _head_inputs(line, row, place, inputs)
+        elif len(stock.inputs) != len(inputs) and (len(stock.inputs) == 1 or len(inputs) < len(stock.inputs)):
             inputs = [_meant(line, source) for source in stock.inputs]
         else:
             gone = [at for at, source in enumerate(stock.inputs) if source not in line.standing]
@@ -107,6 +126,15 @@ def _part(line: Lineage, key: Key, arguments: Arguments | None) -> _Part:
                 for at in gone:
                     inputs[at] = _meant(line, stock.inputs[at])
     return _Part(row, tuple(inputs))
+
+
+def _head_inputs(line: Lineage, row: Row, place: int, inputs: list[Key]) -> list[Key]:
+    """What a head reads, where that is right; else every level anew, as the message about it says."""
+    wanted = [line.stock[place].inputs[at] for at in head_levels(line, row, place)]
+    right = [line.meant(source) for source in wanted] == [line.origin(index) for index in row.inputs]
+    if right and all(source in line.standing for source in wanted):
+        return inputs
+    return [_meant(line, source) for source in wanted]
 
 
 def _key(line: Lineage, index: int) -> Key:

@@ -65,6 +65,26 @@ def wrong_inputs(line: Lineage, row: Row, place: int) -> list[tuple[int, int]]:
     return [(at, meant) for at, (origin, meant) in pairs if meant is not None and origin != meant]
 
 
+def head_levels(line: Lineage, head: Row, place: int) -> tuple[int, ...]:
+    """Which of the stock head's inputs a head is meant to read, as positions: all, unless it has fewer.
+
+    A head with fewer is taken at its word where each map it reads is one of the stock head's, finest first,
+    and no level it leaves out is computed for nothing; else it means the levels that the file still has,
+    where they are as many as its inputs.
+    """
+    wanted = [line.meant(index) for index in line.stock[place].inputs]
+    everything = tuple(range(len(wanted)))
+    if len(head.inputs) >= len(wanted):
+        return everything
+    origins = [line.origin(index) for index in head.inputs]
+    read = tuple(wanted.index(index) if index in wanted else -1 for index in origins)
+    left = tuple(at for at, index in enumerate(wanted) if index is not None)
+    idle = [at for at in left if at not in read and not readers(line.rows, line.tail(wanted[at] or 0))]
+    if -1 not in read and list(read) == sorted(set(read)) and not idle:
+        return read
+    return left if len(left) == len(head.inputs) else everything
+
+
 def described(key: str, rows: Sequence[Row], strides: Sequence[float], index: int) -> dict[str, object]:
     """Module and stride of a row for a sentence."""
     if index <= IMAGE_INDEX:

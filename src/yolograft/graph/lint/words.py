@@ -17,6 +17,7 @@ class Sentence(NamedTuple):
 
 # Why it matters depends on the code alone.
 WHY: dict[str, Pair] = {
+    "YG145": ("no reader of this project takes it", "本项目无法读取"),
     "YG150": ("where shapes fit it trains, as another network", "形状对得上就照常训练，但已是另一个网络"),
     "YG151": (
         "boxes are sought on the wrong maps, without a message",
@@ -24,7 +25,10 @@ WHY: dict[str, Pair] = {
     ),
     "YG152": ("without a head at the end nothing is detected", "末尾没有检测头就什么也检测不出来"),
     "YG153": ("it costs time and changes nothing", "只费时间，不起作用"),
-    "YG154": ("the parser stops with KeyError or NameError", "解析器会报 KeyError 或 NameError 而停下"),
+    "YG154": (
+        "a parser that has not imported it stops with KeyError",
+        "没有导入它的解析器会报 KeyError 而停下",
+    ),
     "YG155": ("the constructor stops with TypeError", "构造函数会报 TypeError 而停下"),
     "YG156": ("the constructor cannot take it", "构造函数无法接受"),
     "YG157": ("channels follow the map, not this number", "通道数由特征图决定，而不是这个数"),
@@ -39,6 +43,7 @@ WHY: dict[str, Pair] = {
     "YG166": ("memory and time grow with the square of the area", "显存和时间随面积平方增长"),
     "YG167": ("they are stored and never learn", "它们占用存储却从不学习"),
     "YG168": ("what is not there cannot be compared", "没有的部分无从比较"),
+    "YG174": ("what it does to its maps stays unknown", "它对特征图的作用仍不清楚"),
     "YG169": ("the rows behind it get another size", "后面各行的尺寸随之改变"),
 }
 
@@ -129,6 +134,29 @@ HEAD: dict[str, Sentence] = {
         ),
         ("write [{meant}]", "改为 [{meant}]"),
     ),
+    "some_levels": Sentence(
+        (
+            "{module} has {count} of the stock head's {stock} levels (strides {strides})",
+            "{module} 只用标准检测头 {stock} 个层级中的 {count} 个（步长 {strides}）",
+        ),
+        ("nothing, if that is meant", "若有意如此则无需改动"),
+        ("objects of the other sizes are sought there too", "其他尺寸的目标也只在这些层级上找"),
+    ),
+    "before_graft": Sentence(
+        (
+            "{module} reads row {now}, {now_module}, though {graft} follows it",
+            "{module} 读第 {now} 行 {now_module}，而其后还有 {graft}",
+        ),
+        ("write {write}, if the graft is for the head too", "若检测头也要用该模块，改为 {write}"),
+        ("the graft does not reach this level", "该模块对这一层级不起作用"),
+    ),
+    "head_arguments": Sentence(
+        (
+            "{module} takes [{order}], this row has {args}",
+            "{module} 的参数为 [{order}]，这一行是 {args}",
+        ),
+        ("write [{order}]; anchors stand at the top of the file", "写成 [{order}]；anchors 写在文件顶部"),
+    ),
     "more_levels": Sentence(
         (
             "{module} has {count} levels (strides {strides}), the stock head {stock}",
@@ -170,8 +198,8 @@ HEAD: dict[str, Sentence] = {
 ROWS: dict[str, Sentence] = {
     "unknown": Sentence(
         (
-            "no module is called {module}: it was never imported there{near}",
-            "没有名为 {module} 的模块：没有导入{near}",
+            "{module} is not known here{near}",
+            "这里不认识 {module}{near}",
         ),
         (
             "--code my_att.py with class {name}, or a name of: yolograft modules",
@@ -263,6 +291,13 @@ ROWS: dict[str, Sentence] = {
 }
 
 PROBES: dict[str, Sentence] = {
+    "too_large": Sentence(
+        (
+            "{module} is not tried: {channels} channels at stride {stride}, {parameters} parameters",
+            "未试算 {module}：步长 {stride} 处 {channels} 个通道，{parameters} 个参数",
+        ),
+        ("check a smaller scale of the file", "请检查该文件的较小规模"),
+    ),
     "flat": Sentence(
         (
             "{module} gives each channel one value at all positions (tried at {sizes})",

@@ -177,6 +177,19 @@ def _whole(value: Any, what: str) -> tuple[int, ...]:
     )
 
 
+def check_key(key: str, count: int, limits: Limits) -> None:
+    """See that the key of the ``count``-th tensor is fit to be kept and shown.
+
+    Raises:
+        CheckpointError: letters that cannot be printed (YG434); too long, or one too many (YG431).
+    """
+    if not key.isprintable():
+        raise CheckpointError("YG434", f"the key '{shown(key)}' has letters that cannot be printed")
+    if count > limits.tensors or len(key) > limits.key:
+        cause = f"it has over {limits.tensors} tensors, or one with a key of {len(key)} letters"
+        raise CheckpointError("YG431", cause)
+
+
 def check_claim(claim: TensorClaim, size: int, what: str, limits: Limits) -> None:
     """Compare a claim with the storage that is there.
 

@@ -14,6 +14,7 @@ from yolograft.errors import CheckpointError
 from yolograft.models.foreign.claims import (
     TensorClaim,
     attributes,
+    check_key,
     is_tensor,
     mapping,
     members_of,
@@ -68,13 +69,8 @@ def content_of(root: Any, limits: Limits) -> Content:
     part, weights = _weights_of(root)
     tensors: dict[str, TensorClaim] = {}
     for key, value in _module_entries(weights, limits) if is_module(weights) else _entries(weights):
-        if not key.isprintable():
-            raise CheckpointError("YG434", f"the key '{shown(key)}' has letters that cannot be printed")
+        check_key(key, len(tensors) + 1, limits)
         tensors[key] = tensor_claim(value, key)
-        if len(tensors) > limits.tensors or len(key) > limits.key:
-            raise CheckpointError(
-                "YG431", f"it has over {limits.tensors} tensors, or one with a key of {len(key)} letters"
-            )
     if not tensors:
         raise CheckpointError(
             "YG435", "its model has no tensors", fix="give a checkpoint with trained weights"

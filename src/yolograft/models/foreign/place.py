@@ -24,11 +24,13 @@ from yolograft.models.foreign.align import Shape, align
 from yolograft.models.foreign.names import DERIVED, family_of, groups_of, part_of, split_key, their_name
 from yolograft.models.foreign.read import ForeignCheckpoint
 from yolograft.models.foreign.wiring import differences
-from yolograft.models.weights import LEAST_KEPT, LoadReport
+from yolograft.models.weights import LoadReport
 
 COUNTER = "num_batches_tracked"
 # What half precision does to an anchor.
 ANCHOR_TOLERANCE = 1e-3
+# A head for more is no head, and would be built to be compared.
+MOST_CLASSES = 10_000
 LEVEL_STRIDES = {level: 4 << index for index, level in enumerate(LEVELS)}
 
 
@@ -36,14 +38,15 @@ LEVEL_STRIDES = {level: 4 << index for index, level in enumerate(LEVELS)}
 class Placed:
     """A file's tensors as weights of ours.
 
-    spec: the detector they are of. tensors: by our keys, floats as float32; complete. report: its `missing`
-    are keys of the file, all others ours. against: what the file says of its model that `spec` is not; any of
-    it makes the weights those of another network. notes: what was worked out, for the user. origins: our key
-    -> theirs of what is misplaced.
+    spec: the detector they are of. tensors: what fits by our keys, floats as float32. unfilled: our keys that
+    are not among them, counters apart. report: its `missing` are keys of the file, all others ours. against:
+    what the file says of its model that `spec` is not; any of it makes the weights those of another network.
+    notes: what was worked out, for the user. origins: our key -> theirs of what is misplaced.
     """
 
     spec: ModelSpec
     tensors: dict[str, Tensor]
+    unfilled: tuple[str, ...]
     report: LoadReport
     against: tuple[str, ...]
     notes: tuple[str, ...]
@@ -51,19 +54,24 @@ class Placed:
 
     @property
     def fits(self) -> bool:
-        """True if hardly a tensor was left over, none landed elsewhere and the model is filled."""
-        unfilled = any(not key.endswith(COUNTER) for key in self.report.new)
-        whole = not (self.report.misplaced or unfilled or self.against)
-        return whole and self.report.share >= LEAST_KEPT
+        """True if the file is of this very network: nothing left over, elsewhere or unfilled."""
+        report = self.report
+        return not (report.missing or report.misplaced or self.unfilled or self.against)
+
+    def whole(self) -> dict[str, Tensor]:
+        """The tensors, with initial ones for what the file does not fill."""
+        complete = not (self.report.new or self.report.misplaced)
+        return self.tensors if complete else {**build(self.spec).state_dict(), **self.tensors}
 
 
 def place(checkpoint: ForeignCheckpoint) -> Placed:
     """Find the detector of a file and the place of each of its tensors.
 
     Raises:
-        CheckpointError: the file holds no detector of ours (YG440).
+        CheckpointError: the file holds no detector of ours (YG440), or numbers that are not finite (YG445).
     """
     tensors = {key: value for key, value in checkpoint.tensors.items() if not DERIVED.search(key)}
+    _check_finite(tensors, checkpoint.path.name)
     spec, notes = identify(tensors, where=checkpoint.path.name)
     shapes = {key: tuple(value.shape) for key, value in sketch(spec).state_dict().items()}
     homes, rows = _homes(tensors, spec, shapes)
@@ -82,8 +90,15 @@ def place(checkpoint: ForeignCheckpoint) -> Placed:
         remade=(),
     )
     against = tuple(differences(checkpoint.facts.get("yaml"), rows, spec))
-    whole = kept if len(kept) == len(shapes) else {**build(spec).state_dict(), **kept}
-    return Placed(spec, whole, report, against, notes, {key: homes[key] for key in misplaced})
+    unfilled = tuple(sorted(key for key in shapes.keys() - kept.keys() if not key.endswith(COUNTER)))
+    return Placed(spec, kept, unfilled, report, against, notes, {key: homes[key] for key in misplaced})
+
+
+def _check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
+    for key, value in tensors.items():
+        if value.is_floating_point() and not _single(value).isfinite().all():
+            cause = f"'{key}' holds numbers that are not finite: the training it comes from diverged"
+            raise CheckpointError("YG445", cause, where=where, fix="take an earlier checkpoint")
 
 
 def identify(tensors: Mapping[str, Tensor], *, where: str) -> tuple[ModelSpec, tuple[str, ...]]:
@@ -92,23 +107,26 @@ def identify(tensors: Mapping[str, Tensor], *, where: str) -> tuple[ModelSpec, t
     Raises:
         CheckpointError: none of ours (YG440).
     """
-    name = family_of(tensors)
+    name, cells = family_of(tensors), None
     if name not in FAMILIES:
         raise _unknown("no head of YOLOv5 v6, YOLOX or YOLOv8 in it", where)
     family = FAMILIES[name]
     last = _last_convolutions(tensors, name)
+    odd = next((list(weight.shape) for weight in last if weight.ndim != 4 or not weight.numel()), None)
+    if odd is not None:
+        raise _unknown(f"a head of {name} with weights {odd} instead of [out, in, height, width]", where)
     classes = last[0].shape[0]
     if name == "yolov5":
-        anchors = _ending(tensors, f".{ANCHORS}")
-        classes = classes // (3 if anchors is None or anchors.ndim != 3 else anchors.shape[1]) - 5
+        cells = _cells(tensors, where)
+        classes = classes // (3 if cells is None else cells.shape[1]) - 5
     levels = LEVELS if len(last) == len(LEVELS) and family.p2_file is not None else STOCK
-    if len(last) != len(levels) or classes < 1:
+    if len(last) != len(levels) or not 1 <= classes <= MOST_CLASSES:
         raise _unknown(f"a head of {name} on {len(last)} levels for {classes} classes", where)
     scale, width = _scale(family, tensors, where)
     spec = model_spec(model_name(name, scale), num_classes=classes, levels=levels)
     notes = [f"{spec.name}: {width} channels in the first convolution, {classes} classes in the head"]
     if name == "yolov5":
-        spec, said = _with_anchors(spec, tensors)
+        spec, said = _with_anchors(spec, cells)
         notes += said
     return spec, tuple(notes)
 
@@ -153,10 +171,19 @@ def _unknown(cause: str, where: str) -> CheckpointError:
     )
 
 
-def _with_anchors(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> tuple[ModelSpec, list[str]]:
-    """The spec with the anchors of the file, which holds them in cells of their level."""
+def _cells(tensors: Mapping[str, Tensor], where: str) -> Tensor | None:
+    """The anchors of a file, [levels, anchors, 2] in cells of their level; None where it has none."""
     cells = _ending(tensors, f".{ANCHORS}")
-    if cells is None or cells.ndim != 3 or cells.shape[0] != len(STOCK):
+    if cells is None:
+        return None
+    if cells.ndim != 3 or cells.shape[1] == 0 or (cells.shape[0], cells.shape[2]) != (len(STOCK), 2):
+        raise _unknown(f"anchors {list(cells.shape)} instead of [{len(STOCK)}, anchors, 2]", where)
+    return cells
+
+
+def _with_anchors(spec: ModelSpec, cells: Tensor | None) -> tuple[ModelSpec, list[str]]:
+    """The spec with the anchors of the file."""
+    if cells is None:
         return spec, ["no anchors in the file: the published ones are taken"]
     strides = torch.tensor([LEVEL_STRIDES[level] for level in STOCK], dtype=torch.float32)
     pixels = cells.float() * strides[:, None, None]

@@ -116,4 +116,7 @@ def checked(answer: bytes, size: int, limits: Limits) -> Index:
         total += claim.numel * WIDTHS[claim.dtype]
     if total > limits.copies * size + MIB:
         raise CheckpointError("YG431", f"its tensors would take {total} bytes, the file has {size}")
+    # Each is read once: many that share their bytes would be read without end.
+    if sum(max(stretch.size, 0) for stretch in index.storages.values()) > size:
+        raise CheckpointError("YG434", "its storages overlap in the archive; torch writes no such file")
     return index

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from yolograft.errors import CheckpointError
-from yolograft.models.foreign.claims import MOST_NUMBERS, TensorClaim, shown
+from yolograft.models.foreign.claims import MOST_NUMBERS, TensorClaim, check_key, shown
 from yolograft.models.foreign.filekind import ARCHIVE, SAFETENSORS, kind_of
 from yolograft.models.foreign.limits import MIB, Limits
 from yolograft.models.foreign.quarantine import LIMITS, Index, ask
@@ -97,7 +97,7 @@ def _read(path: Path, limits: Limits) -> ForeignCheckpoint:
         handle.seek(0)
         sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
         if kind == SAFETENSORS:
-            tensors, facts = _safetensors(path)
+            tensors, facts = _safetensors(path, limits)
             names: tuple[str, ...] = ()
         else:
             assert kind == ARCHIVE
@@ -151,14 +151,17 @@ def _facts(handle: BufferedReader, index: Index) -> dict[str, Any]:
     return index.facts | {key: tensor.tolist() for key, tensor in _taken(handle, index, few).items()}
 
 
-def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _safetensors(path: Path, limits: Limits) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of a safetensors file, which cannot hold anything else."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as opened:
             facts = {shown(key): shown(value) for key, value in (opened.metadata() or {}).items()}
-            return {key: opened.get_tensor(key).clone() for key in opened.keys()}, facts  # noqa: SIM118
+            keys = list(opened.keys())
+            for count, key in enumerate(keys, 1):
+                check_key(key, count, limits)
+            return {key: opened.get_tensor(key).clone() for key in keys}, facts
     except (SafetensorError, ValueError, TypeError, RuntimeError) as error:
         cause = f"a damaged safetensors file ({type(error).__name__})"
         raise CheckpointError("YG433", cause, fix="download or copy it again") from error

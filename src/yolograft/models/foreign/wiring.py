@@ -1,29 +1,27 @@
 """What no tensor shows: how the rows of a foreign model are wired, and what in them holds no weight.
 
 A file of YOLOv5 or YOLOv8 usually carries the index file its model was built from. Its tensors may all fit
-while a Concat reads a stale row, a row without weights (SimAM) stands in between, or another activation is
-used: the numbers would be right and the network another.
+while a Concat reads a stale row, a row without weights (SimAM) stands in between, or one is resized, pooled,
+dilated or activated in another way: the numbers would be right and the network another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from yolograft.graph.spec import IMAGE, ModelSpec
+from yolograft.errors import SpecError
+from yolograft.graph.dialect.indexfile import Row, Scale
+from yolograft.graph.dialect.rowargs import Width, read_arguments
+from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec
+from yolograft.models.dialect_words import WORDS
 
 _CONCAT, _UPSAMPLE, _NOTHING = "Concat", "Upsample", "Identity"
-# Whether bottlenecks of the published blocks have a residual where the row does not say.
-_SHORTCUT = {"C2f": False, "C3": True}
+# Options the tensors show by their shapes and number.
+_SHOWN = ("out_channels", "repeats")
 _SILU = ("SiLU()", "SiLU(inplace=True)")
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    sources: tuple[int, ...]  # absolute row numbers, -1 for the image
-    module: str
-    args: tuple[Any, ...]
+# A file keeps the words its parser would have turned into these.
+_LITERALS = {"None": None, "True": True, "False": False}
 
 
 def differences(yaml: Any, homes: Mapping[int, str], spec: ModelSpec) -> list[str]:
@@ -39,23 +37,25 @@ def differences(yaml: Any, homes: Mapping[int, str], spec: ModelSpec) -> list[st
     if not homes or max(homes) >= len(rows):
         return []
     said = _activation(yaml.get("activation"))
-    said += [
-        f"row {i} ({row.module}) is none of {spec.name}"
-        for i, row in enumerate(rows)
-        if i not in homes and row.module.rpartition(".")[2] not in (_CONCAT, _UPSAMPLE, _NOTHING)
-    ]
-    for i, name in sorted(homes.items()):
-        theirs = tuple(dict.fromkeys(s for source in rows[i].sources for s in _behind(rows, source, homes)))
-        ours = tuple(dict.fromkeys(s for source in spec.layer(name).inputs for s in _read(spec, source)))
+    behind = _behind(rows, homes)
+    for i, row in enumerate(rows):
+        if i not in homes:
+            said += _beside(row, spec)
+            continue
+        layer = spec.layer(homes[i])
+        theirs = tuple(dict.fromkeys(name for s in row.inputs for name in _at(behind, s)))
+        ours = tuple(dict.fromkeys(s for source in layer.inputs for s in _read(spec, source)))
         if theirs != ours:
-            said.append(f"row {i} ({name}) reads {' + '.join(theirs)}, here it reads {' + '.join(ours)}")
-        said += _residual(i, rows[i], spec, name)
+            said.append(
+                f"row {i} ({layer.name}) reads {' + '.join(theirs)}, here it reads {' + '.join(ours)}"
+            )
+        said += _module(row, layer, f"row {i} ({layer.name})", head=layer is spec.head)
     return said
 
 
-def _rows(yaml: Mapping[str, Any]) -> list[_Row]:
+def _rows(yaml: Mapping[str, Any]) -> list[Row]:
     """The rows of backbone and head; none where one is not of the dialect."""
-    rows: list[_Row] = []
+    rows: list[Row] = []
     written = [yaml.get("backbone"), yaml.get("head")]
     for raw in [row for part in written if isinstance(part, list) for row in part]:
         if not (isinstance(raw, Sequence) and len(raw) >= 3):
@@ -65,19 +65,25 @@ def _rows(yaml: Mapping[str, Any]) -> list[_Row]:
             return []
         absolute = tuple(len(rows) + s if s < 0 else s for s in sources)
         args = raw[3] if len(raw) > 3 and isinstance(raw[3], Sequence) else ()
-        rows.append(_Row(absolute, str(raw[2]), tuple(args)))
+        plain = tuple(_LITERALS.get(value, value) if isinstance(value, str) else value for value in args)
+        number = raw[1] if type(raw[1]) is int else 1
+        name = str(raw[2]).rpartition(".")[2]
+        rows.append(Row(len(rows), tuple(sources), absolute, number, name, plain, 0))
     return rows
 
 
-def _behind(rows: Sequence[_Row], index: int, homes: Mapping[int, str]) -> list[str]:
-    """The layers of ours whose maps a row hands on: itself, or those it joins, resizes or was put behind."""
-    if index < 0:
-        return [IMAGE]
-    if index in homes:
-        return [homes[index]]
-    row = rows[index]
-    sources = row.sources if row.module.rpartition(".")[2] == _CONCAT else row.sources[:1]
-    return [name for source in sources for name in _behind(rows, source, homes)]
+def _behind(rows: Sequence[Row], homes: Mapping[int, str]) -> list[tuple[str, ...]]:
+    """Per row the layers of ours whose maps it hands on: itself, or those it joins or stands behind."""
+    behind: list[tuple[str, ...]] = []
+    for i, row in enumerate(rows):
+        sources = row.inputs if row.module == _CONCAT else row.inputs[:1]
+        found = (homes[i],) if i in homes else (name for s in sources for name in _at(behind, s))
+        behind.append(tuple(dict.fromkeys(found)))
+    return behind
+
+
+def _at(behind: Sequence[tuple[str, ...]], index: int) -> tuple[str, ...]:
+    return (IMAGE,) if index < 0 else behind[index]
 
 
 def _read(spec: ModelSpec, name: str) -> list[str]:
@@ -90,15 +96,41 @@ def _read(spec: ModelSpec, name: str) -> list[str]:
     return [found for source in layer.inputs for found in _read(spec, source)]
 
 
-def _residual(index: int, row: _Row, spec: ModelSpec, name: str) -> list[str]:
-    kind = row.module.rpartition(".")[2]
-    if kind not in _SHORTCUT:
+def _beside(row: Row, spec: ModelSpec) -> list[str]:
+    """What a row without weights does that no such row of ours does."""
+    if row.module == _NOTHING:
         return []
-    theirs = row.args[1] if len(row.args) > 1 else _SHORTCUT[kind]
-    ours = dict(spec.layer(name).args).get("shortcut", False)
-    if not isinstance(theirs, bool) or theirs == ours:
+    if row.module not in (_CONCAT, _UPSAMPLE):
+        return [f"row {row.index} ({row.module}) is none of {spec.name}"]
+    alike = (layer for layer in spec.layers if layer.module == WORDS[row.module].module)
+    # All of them are alike in every family.
+    return [said for layer in [*alike][:1] for said in _module(row, layer, f"row {row.index} ({row.module})")]
+
+
+def _module(row: Row, layer: LayerSpec, where: str, *, head: bool = False) -> list[str]:
+    """Where the module of a row or its arguments are not those of the layer."""
+    word = WORDS.get(row.module)
+    if word is None or (word.kind != "head" if head else word.module != layer.module):
+        return [f"{where} is {row.module}, here it is {layer.module}"]
+    if head:
         return []
-    return [f"row {index} ({name}) has shortcut {theirs}, here it is {ours}"]
+    if row.repeats != 1 and not word.repeats:
+        return [f"{where} stands {row.repeats} times in a row"]
+    try:
+        read = read_arguments(row, word, width=Width(None, None), scale=Scale(1.0, 1.0), file="")
+    except SpecError as error:
+        return [f"{where}: {error.cause}"]
+    defaults, own = word.defaults(), dict(layer.args)
+    pairs = {
+        key: (read.options.get(key, defaults.get(key)), own.get(key, defaults.get(key)))
+        for key in dict.fromkeys((*read.options, *own))
+        if key not in _SHOWN
+    }
+    return [
+        f"{where} has {key} {theirs}, here it is {ours}"
+        for key, (theirs, ours) in pairs.items()
+        if theirs != ours
+    ]
 
 
 def _activation(value: Any) -> list[str]:
