@@ -141,7 +141,7 @@ MISTAKES = {
     "Detect of others": (replaced("[nc]", "[3]"), "YG145", 32),
     "Detect in the middle": (V8 + "  - [-1, 1, Conv, [64]]\n", "YG147", 32),
     "no Detect": (V8[: V8.rindex("  - [[15")], "YG147", 31),
-    "more layers than any": (replaced("0.33", "16", V5.replace("-1, 9,", "-1, 200,")), "YG141", 18),
+    "more layers than any": (replaced("0.33", "16", V5.replace("-1, 9,", "-1, 200,")), "YG141", 17),
     "more channels than any": (
         replaced("0.25", "16", V5.replace("[64, 6, 2, 2]", "[65536, 6, 2, 2]")),
         "YG145",

@@ -297,6 +297,20 @@ def test_required_arguments_of_a_class_are_asked_for(tmp_path: Any) -> None:
     assert codes("[1024, 3]") == codes("[3]") == codes("[{k: 3}]") == {}
 
 
+@pytest.mark.parametrize("name", [word.names[0] for word in ATTENTION if "::" not in word.module])
+def test_what_is_written_is_clean(name: str) -> None:
+    """`check` refuses nothing that `export-yaml` wrote."""
+    from yolograft.doctor.index_check import check_text
+    from yolograft.graph.dialect.write import write_index_file
+    from yolograft.graph.expr import parse_graft
+    from yolograft.graph.graft import graft
+    from yolograft.models.build import model_spec
+
+    spec = graft(model_spec("yolov8n"), parse_graft(f"{WORDS[name].module}@neck.p3"))
+    text = write_index_file(spec, words=WORDS, stocks=stocks()).text
+    assert [f.line_of("x") for f in check_text(text).findings if f.code in ("YG155", "YG156")] == []
+
+
 def test_code_runs_only_when_named(tmp_path: Any) -> None:
     canary, code = tmp_path / "canary", tmp_path / "my_att.py"
     code.write_text(f"open({str(canary)!r}, 'w').close()\n" + OWN, encoding="utf-8")

@@ -107,7 +107,8 @@ def _parameters(specimen: Specimen) -> int:
 
 def _findings(specimen: Specimen, place: Place, weights: int) -> Iterator[Finding]:
     growth = _growth(specimen)
-    most = 40 if growth > QUADRATIC else _widest_map(specimen, weights)
+    quadratic = growth > QUADRATIC
+    most = 40 if quadratic else _widest_map(specimen, weights)
     trials = _try_sizes(specimen, place, most=most)
     if not trials.passed and not trials.failed:
         yield _too_large(place, weights)
@@ -117,9 +118,11 @@ def _findings(specimen: Specimen, place: Place, weights: int) -> Iterator[Findin
         side, (left, right) = next(iter(trials.unlike.items()))
         images = listed([str(image) for image in trials.images[side]])
         yield _finding("YG164", "broadcast", place, left=left, right=right, images=images)
-    if growth > QUADRATIC:
+    if quadratic:
         yield _finding("YG166", "quadratic", place, note=True, ratio=f"{growth:.0f}")
-    small = [(side, side) for side in sorted(trials.passed) if side > 1][:2]
+    # Values take batches and gradients, several times the work of one trial.
+    most = most if quadratic else most // 2
+    small = [(side, side) for side in sorted(trials.passed) if 1 < side <= most][:2]
     if small:
         yield from _values(specimen, place, small)
         yield from _dead(specimen, place, small)

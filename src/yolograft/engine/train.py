@@ -88,11 +88,13 @@ def train(
     keep_freed_memory()
     length = Length(stream.steps_per_epoch * recipe.epochs, stream.steps_per_epoch)
     precision = settings.precision or resolve_precision(recipe, settings.device)
-    size = settings.group or _group_size(arms, recipe, settings.device)
-    if size < len(arms):
-        progress.note(f"arms run in groups of {size} over the same batches")
     finished: list[ArmRun] = []
     with Interrupts() as interrupts:
+        # Within reach of a signal: counting memory runs the user's own classes once.
+        size = settings.group or _group_size(arms, recipe, settings.device)
+        interrupts.raise_if_pending()
+        if size < len(arms):
+            progress.note(f"arms run in groups of {size} over the same batches")
         for first in range(0, len(arms), size):
             chosen = slice(first, first + size)
             # One Fabric an arm: its loss scaler belongs to that arm alone.

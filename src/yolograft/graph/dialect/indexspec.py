@@ -225,7 +225,7 @@ class _Build:
             self._refuse(row, cause, code="YG147")
         return {ANCHORS: tuple(_side(side) for level in levels for side in level)}
 
-    def _check_stock_anchors(self, row: Row, sides: Value) -> None:
+    def _check_stock_anchors(self, row: Row, sides: Value | None) -> None:
         """The stock anchors stand in where a file gives no sides: as many as it asks for, on every level."""
         each = self.file.anchors_each or STOCK_ANCHORS
         known = len(sides) if isinstance(sides, tuple) else 0

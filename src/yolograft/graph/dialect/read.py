@@ -141,7 +141,7 @@ class _Reader:
 
     def _anchors_each(self, top: Mapping[str, Node]) -> int:
         value = top["anchors"].value if "anchors" in top else None
-        return value if _is_whole(value) else 0
+        return value if type(value) is int else 0
 
     def _rows(self, top: Mapping[str, Node], root: Node) -> tuple[Row, ...]:
         rows: list[Row] = []

@@ -99,6 +99,10 @@ def _arguments(reading: RowReading, word: Word, words: Words) -> Iterator[Findin
         return
     count = len(row.args) - (1 if row.args and isinstance(row.args[-1], dict) else 0)
     form = _meant_form(word, count, more=doubtful or twice)
+    if found is None and _misfits(reading, word, form):
+        # A channel count alone fits no option: what is behind it in a longer order is left out.
+        longer = (f for f in word.forms if f.least > count and not f.doubt)
+        form = next((f for f in longer if count and not _misfits(reading, word, f)), form)
     left_out = [slot.title for slot in form.slots[count : form.least]]
     values: dict[str, object] = {
         **{"module": row.module, "args": shown(row.args), "count": count, "names": listed(left_out)},
@@ -135,6 +139,11 @@ def _wrong_kind(reading: RowReading, word: Word, form: Form, values: Mapping[str
 
 def _cause(note: Note) -> str:
     return note.cause.partition(": ")[2] or note.cause
+
+
+def _misfits(reading: RowReading, word: Word, form: Form) -> bool:
+    pairs = zip(form.slots, reading.row.args, strict=False)
+    return any(_misfit(reading, word, slot, raw) for slot, raw in pairs)
 
 
 def _misfit(reading: RowReading, word: Word, slot: Slot, raw: object) -> bool:
