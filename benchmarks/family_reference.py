@@ -23,8 +23,8 @@ from torch import Tensor
 
 import oracles
 from yolograft.data.eval_stream import EvalStream
-from yolograft.data.loader import TrainStream
 from yolograft.data.source import open_dataset
+from yolograft.engine.batches import recipe_stream
 from yolograft.engine.evaluate import evaluate
 from yolograft.engine.memory import keep_freed_memory
 from yolograft.engine.optim import EMA, build_optimizer, lr_factor, set_learning_rate
@@ -108,15 +108,7 @@ def train_one(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     dataset = open_dataset(options.data)
     size = (options.imgsz, options.imgsz)
     recipe = Recipe(epochs=options.epochs, batch=options.batch, imgsz=size)
-    stream = TrainStream(
-        dataset.split("train"),
-        imgsz=size,
-        batch=recipe.batch,
-        seed=seed,
-        augment=recipe.augment,
-        epochs=recipe.epochs,
-        close_mosaic=recipe.plain_epochs(),
-    )
+    stream = recipe_stream(dataset.split("train"), recipe, seed=seed)
     torch.manual_seed(seed)
     reference = Reference(options.model, len(dataset.names), options.imgsz)
     reference.network.to(memory_format=torch.channels_last)

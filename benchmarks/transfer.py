@@ -23,10 +23,10 @@ from typing import Any
 from torch import Tensor
 
 from yolograft.data.eval_stream import EvalStream
-from yolograft.data.loader import TrainStream
 from yolograft.data.records import Dataset
 from yolograft.data.source import open_dataset
 from yolograft.engine.arm import Arm, ArmRun
+from yolograft.engine.batches import recipe_stream
 from yolograft.engine.evaluate import evaluate
 from yolograft.engine.modelfolder import StoredModel, read_model
 from yolograft.engine.recipe import Recipe
@@ -88,15 +88,7 @@ def arms_of(stored: StoredModel, expression: str, num_classes: int) -> tuple[lis
 
 def one_seed(arms: Sequence[Arm], dataset: Dataset, recipe: Recipe, seed: int) -> dict[str, Any]:
     """AP of every arm at the end of one seed, on the evaluation split, points."""
-    stream = TrainStream(
-        dataset.split("train"),
-        imgsz=recipe.imgsz,
-        batch=recipe.batch,
-        seed=seed,
-        augment=recipe.augment,
-        epochs=recipe.epochs,
-        close_mosaic=recipe.plain_epochs(),
-    )
+    stream = recipe_stream(dataset.split("train"), recipe, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         places = [Path(folder) / arm.label for arm in arms]
         settings = Settings(checkpoint_seconds=1e9)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from drawn_boxes import draw
 
 import oracles
 from yolograft.families.yolov5 import YOLOv5Criterion
@@ -97,19 +98,6 @@ CASES: dict[str, tuple[tuple[int, int], list[int], tuple[float, float]]] = {
     "slivers": ((160, 160), [20, 20], (1, 150)),
     "batch of one": ((96, 128), [3], (10, 90)),
 }
-
-
-def draw(
-    size: tuple[int, int], counts: list[int], sides: tuple[float, float], classes: int, seed: int
-) -> Targets:
-    g = torch.Generator().manual_seed(seed)
-    total = sum(counts)
-    limit = torch.tensor([size[1], size[0]], dtype=torch.float32)
-    wh = (sides[0] + (sides[1] - sides[0]) * torch.rand(total, 2, generator=g)).minimum(limit)
-    xy = (limit - wh) * torch.rand(total, 2, generator=g)
-    image = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
-    labels = torch.randint(0, classes, (total,), generator=g)
-    return Targets(torch.cat((xy, xy + wh), 1), labels, image, len(counts))
 
 
 @pytest.mark.parametrize("name", CASES)

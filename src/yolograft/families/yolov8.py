@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from yolograft.errors import ModuleError
 from yolograft.nn.conv import ConvBNAct
+from yolograft.nn.slots import branch_slots, check_slots, level_name
 from yolograft.ops.box_losses import BOX_LOSSES, BoxLoss
 from yolograft.ops.boxes import anchor_points, boxes_to_distances, complete_iou, distances_to_boxes
 from yolograft.ops.precision import full_precision
@@ -65,15 +65,11 @@ class YOLOv8Head(nn.Module):
         box_width = max(16, in_channels[0] // 4, 4 * REG_MAX)
         cls_width = max(in_channels[0], min(num_classes, 100))
         grafts = inside or {}
-        for slot in grafts:
-            if slot not in self.slots():
-                raise ModuleError(
-                    "YG209", f"the head has no branch '{slot}'", fix=f"branches: {', '.join(self.slots())}"
-                )
+        check_slots(grafts, self.slots())
         self.box = nn.ModuleList()
         self.cls = nn.ModuleList()
         for channels, stride in zip(in_channels, self.strides, strict=True):
-            level = f"p{stride.bit_length() - 1}"
+            level = level_name(stride)
             self.box.append(_branch(channels, box_width, 4 * REG_MAX, grafts.get(f"{level}.box")))
             self.cls.append(_branch(channels, cls_width, num_classes, grafts.get(f"{level}.cls")))
         self.dfl = Integral()
@@ -81,8 +77,7 @@ class YOLOv8Head(nn.Module):
 
     def slots(self) -> tuple[str, ...]:
         """Names of the branches a module can be grafted inside."""
-        levels = [f"p{stride.bit_length() - 1}" for stride in self.strides]
-        return tuple(f"{level}.{branch}" for level in levels for branch in ("cls", "box"))
+        return branch_slots(self.strides)
 
     def _prime_biases(self) -> None:
         # Start with about 5 objects in 640 x 640 cells' worth of anchors and boxes of a few cells.

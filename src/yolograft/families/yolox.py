@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from yolograft.errors import ModuleError
 from yolograft.nn.conv import ConvBNAct, DepthwiseConv
+from yolograft.nn.slots import branch_slots, check_slots, level_name
 from yolograft.ops.box_losses import BOX_LOSSES
 from yolograft.ops.boxes import anchor_points
 from yolograft.ops.precision import full_precision
@@ -54,12 +54,8 @@ class YOLOXHead(nn.Module):
         self.strides = tuple(strides)
         self.out_channels = 5 + num_classes
         grafts = inside or {}
-        for slot in grafts:
-            if slot not in self.slots():
-                raise ModuleError(
-                    "YG209", f"the head has no branch '{slot}'", fix=f"branches: {', '.join(self.slots())}"
-                )
-        levels = [f"p{stride.bit_length() - 1}" for stride in self.strides]
+        check_slots(grafts, self.slots())
+        levels = [level_name(stride) for stride in self.strides]
         self.stems = nn.ModuleList(ConvBNAct(channels, out_channels=hidden) for channels in in_channels)
         self.cls = nn.ModuleList(_branch(hidden, depthwise, grafts.get(f"{level}.cls")) for level in levels)
         self.box = nn.ModuleList(_branch(hidden, depthwise, grafts.get(f"{level}.box")) for level in levels)
@@ -72,8 +68,7 @@ class YOLOXHead(nn.Module):
 
     def slots(self) -> tuple[str, ...]:
         """Names of the branches a module can be grafted inside."""
-        levels = [f"p{stride.bit_length() - 1}" for stride in self.strides]
-        return tuple(f"{level}.{branch}" for level in levels for branch in ("cls", "box"))
+        return branch_slots(self.strides)
 
     def forward(self, maps: Sequence[Tensor]) -> RawPredictions:
         levels = tuple(self._level(index, x) for index, x in enumerate(maps))

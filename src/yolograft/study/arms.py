@@ -10,6 +10,7 @@ from typing import Any
 
 from yolograft.data.records import ImageRecord
 from yolograft.errors import StudyError
+from yolograft.graph.anchors import ANCHORS
 from yolograft.graph.expr import GraftSpec, folder_name
 from yolograft.graph.graft import graft
 from yolograft.graph.spec import ModelSpec
@@ -103,7 +104,7 @@ def fitted_anchors(
         SpecError: no model predicts from anchors (YG133).
         DataError: fewer boxes than anchors (YG357).
     """
-    based = [model for model, spec in models.items() if "anchors" in dict(spec.head.args)]
+    based = [model for model, spec in models.items() if ANCHORS in dict(spec.head.args)]
     return {model: choose_anchors(models[model], train, imgsz=imgsz) for model in based or list(models)[:1]}
 
 

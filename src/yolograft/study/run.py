@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.data.eval_stream import EvalStream
-from yolograft.data.loader import TrainStream
 from yolograft.data.records import Dataset
 from yolograft.data.source import open_dataset
 from yolograft.engine.arm import DONE, Arm, ArmRun
+from yolograft.engine.batches import recipe_stream
 from yolograft.engine.checkpoint import write_json
 from yolograft.engine.device import environment
 from yolograft.engine.evaluate import evaluate
@@ -142,18 +142,9 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
             _drop_checkpoints(place)
     if not missing:
         return
-    stream = TrainStream(
-        dataset.split("train"),
-        imgsz=recipe.imgsz,
-        batch=recipe.batch,
-        seed=seed,
-        augment=recipe.augment,
-        multi_scale=recipe.multi_scale,
-        class_balance=recipe.class_balance,
-        epochs=recipe.epochs,
-        close_mosaic=recipe.plain_epochs(),
-        workers=bench.execution.workers,
-        cache=bench.execution.cache,
+    execution = bench.execution
+    stream = recipe_stream(
+        dataset.split("train"), recipe, seed=seed, workers=execution.workers, cache=execution.cache
     )
 
     def curve(detector: Detector) -> dict[str, float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolograft.errors import SpecError
+from yolograft.graph.anchors import ANCHORS
 from yolograft.graph.dialect.align import Nearest, nearest
 from yolograft.graph.dialect.indexfile import IMAGE_INDEX, IndexFile, Row, Scale
 from yolograft.graph.dialect.naming import Piece, name_pieces, replacements, without_defaults
@@ -20,7 +21,7 @@ from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, Value, frozen_args
 
 _LETTER = re.compile(r"yolov?\d+([a-z])")
 IMAGE_WIDTH = Width(3, 3)
-ANCHORS, STOCK_ANCHORS = "anchors", 3  # of each level
+STOCK_ANCHORS = 3  # of each level
 MOST_LAYERS, MOST_CHANNELS = 2_000, 1 << 16
 
 

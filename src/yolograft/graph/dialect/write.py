@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolograft.errors import SpecError
+from yolograft.graph.anchors import ANCHORS
 from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row
 from yolograft.graph.dialect.naming import normalised
 from yolograft.graph.dialect.rowargs import Width, write_arguments
@@ -19,7 +20,6 @@ from yolograft.graph.dialect.words import Word, Words
 from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, Value
 
 FAMILIES = ("yolov5", "yolov8")
-ANCHORS = "anchors"
 
 
 @dataclass(frozen=True, slots=True)

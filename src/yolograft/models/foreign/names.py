@@ -3,7 +3,7 @@
 Published files name their tensors by position: row numbers in YOLOv5 and YOLOv8
 (``model.4.cv1.conv.weight``), attributes and positions inside them in YOLOX
 (``backbone.backbone.dark3.1.conv1.conv.weight``). Position says nothing once a row has been inserted, so
-layers are found by what they hold (`foreign_align`); this file knows how each family spells what is inside
+layers are found by what they hold (`align`); this file knows how each family spells what is inside
 one. The names were listed by running the packages as black boxes.
 """
 
