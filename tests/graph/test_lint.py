@@ -87,6 +87,13 @@ def test_anchors_for_fewer_levels() -> None:
     assert "anchor_levels" in keys(V5.replace("  - [116,90, 156,198, 373,326]\n", ""))
 
 
+@pytest.mark.parametrize(("each", "said"), [(3, False), (2, True)])
+def test_a_bare_number_of_anchors_needs_as_many_stock_ones(each: int, said: bool) -> None:
+    before, _, after = V5.partition("anchors:\n")
+    text = f"{before}anchors: {each}\n{after[after.index('backbone:') :]}"
+    assert ("no_sides" in keys(text)) == said
+
+
 def test_a_finding_says_place_cause_and_fix_in_one_line() -> None:
     (finding,) = found(V8.replace("[[-1, 6], 1, Concat", "[[-1, 5], 1, Concat"))
     line = finding.line_of("my.yaml")

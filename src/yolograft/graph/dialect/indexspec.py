@@ -15,13 +15,12 @@ from yolograft.graph.dialect.align import Nearest, nearest
 from yolograft.graph.dialect.indexfile import IMAGE_INDEX, IndexFile, Row, Scale
 from yolograft.graph.dialect.naming import Piece, name_pieces, replacements, without_defaults
 from yolograft.graph.dialect.rowargs import Note, Width, read_arguments
-from yolograft.graph.dialect.stock import Stock, StockLayer
+from yolograft.graph.dialect.stock import STOCK_ANCHORS, Stock, StockLayer
 from yolograft.graph.dialect.words import Word, Words
 from yolograft.graph.spec import IMAGE, LayerSpec, ModelSpec, Value, frozen_args
 
 _LETTER = re.compile(r"yolov?\d+([a-z])")
 IMAGE_WIDTH = Width(3, 3)
-STOCK_ANCHORS = 3  # of each level
 MOST_LAYERS, MOST_CHANNELS = 2_000, 1 << 16
 
 
@@ -219,20 +218,19 @@ class _Build:
         levels = self.file.anchors
         stock = dict(self.found.stock.layers[-1].args)
         if not levels:
-            self._check_stock_anchors(row, stock.get(ANCHORS))
+            self._check_stock_anchors(row)
             return stock
         if len(levels) != len(row.inputs):
             cause = f"{row.module} reads {len(row.inputs)} maps, anchors has {len(levels)} levels"
             self._refuse(row, cause, code="YG147")
         return {ANCHORS: tuple(_side(side) for level in levels for side in level)}
 
-    def _check_stock_anchors(self, row: Row, sides: Value | None) -> None:
+    def _check_stock_anchors(self, row: Row) -> None:
         """The stock anchors stand in where a file gives no sides: as many as it asks for, on every level."""
-        each = self.file.anchors_each or STOCK_ANCHORS
-        known = len(sides) if isinstance(sides, tuple) else 0
-        if known != 2 * each * len(row.inputs):
+        each, known = self.file.anchors_each or STOCK_ANCHORS, self.found.stock.anchor_pairs
+        if known != each * len(row.inputs):
             cause = f"the file asks for {each} anchors on {len(row.inputs)} levels without their sides; "
-            cause += f"the stock ones are {STOCK_ANCHORS} on each of {known // (2 * STOCK_ANCHORS)}"
+            cause += f"{self.found.stock.name} has {f'{known} in all' if known else 'none to stand in'}"
             fix = "anchors: one row [10,13, 16,30, 33,23] a level"
             self._refuse(row, cause, fix=fix, code="YG147")
 

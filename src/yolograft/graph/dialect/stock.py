@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yolograft.graph.anchors import ANCHORS
 from yolograft.graph.dialect.indexfile import IMAGE_INDEX, Row, Scale
 from yolograft.graph.dialect.rowargs import Width, write_arguments
 from yolograft.graph.dialect.words import Words
 from yolograft.graph.spec import IMAGE, Value
 from yolograft.graph.zoofile import scaled_channels
+
+STOCK_ANCHORS = 3  # of each level
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,12 @@ class Stock:
     scales: Mapping[str, Scale]
     layers: tuple[StockLayer, ...]
     sites: tuple[tuple[str, str], ...]
+
+    @property
+    def anchor_pairs(self) -> int:
+        """Width, height pairs its head predicts from, over all levels; 0 where it gives none."""
+        sides = self.layers[-1].args.get(ANCHORS)
+        return len(sides) // 2 if isinstance(sides, tuple) else 0
 
 
 def read_stock(path: Path) -> Stock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from yolograft.graph.dialect.indexfile import IndexFile, Row
+from yolograft.graph.dialect.stock import STOCK_ANCHORS, Stock
 from yolograft.graph.lint.finding import Finding, listed
 from yolograft.graph.lint.lineage import Lineage, readers
 from yolograft.graph.lint.mend_row import shown
@@ -12,7 +13,7 @@ from yolograft.graph.lint.shapes import stride_text
 from yolograft.graph.lint.wiring import HEADS, NEAR, head_levels, wrong_inputs
 
 
-def lint_head(file: IndexFile, line: Lineage, strides: Sequence[float]) -> Iterator[Finding]:
+def lint_head(file: IndexFile, line: Lineage, strides: Sequence[float], stock: Stock) -> Iterator[Finding]:
     """Presence and place (YG152), levels (YG151), classes and anchors (YG159)."""
     heads = [row for row in line.rows if row.module in HEADS]
     if not heads:
@@ -29,7 +30,7 @@ def lint_head(file: IndexFile, line: Lineage, strides: Sequence[float]) -> Itera
     yield from _classes(file, head)
     yield from _arguments(file, head)
     if file.family == "yolov5":
-        yield from _anchors(file, head)
+        yield from _anchors(file, head, stock)
 
 
 def _no_head(line: Lineage) -> Finding:
@@ -101,7 +102,14 @@ def _classes(file: IndexFile, head: Row) -> Iterator[Finding]:
         yield Finding("YG159", "classes", head.line, values)
 
 
-def _anchors(file: IndexFile, head: Row) -> Iterator[Finding]:
-    if file.anchors and len(file.anchors) != len(head.inputs):
-        values = {"anchors": len(file.anchors), "levels": len(head.inputs)}
-        yield Finding("YG159", "anchor_levels", head.line, values)
+def _anchors(file: IndexFile, head: Row, stock: Stock) -> Iterator[Finding]:
+    if file.anchors:
+        if len(file.anchors) != len(head.inputs):
+            values = {"anchors": len(file.anchors), "levels": len(head.inputs)}
+            yield Finding("YG159", "anchor_levels", head.line, values)
+        return
+    # Without sides the stock ones stand in, where there are as many.
+    each = file.anchors_each or STOCK_ANCHORS
+    if stock.anchor_pairs != each * len(head.inputs):
+        values = {"each": each, "levels": len(head.inputs), "stock": stock.name, "known": stock.anchor_pairs}
+        yield Finding("YG159", "no_sides", head.line, values)

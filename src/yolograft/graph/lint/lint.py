@@ -54,7 +54,7 @@ def lint(
     line = lineage(file.rows, stock_rows(found, words), found.places)
     steps = strides(file.rows)
     readings = read_rows(file.rows, words, scale)
-    findings = [*lint_wiring(line, steps), *lint_head(file, line, steps)]
+    findings = [*lint_wiring(line, steps), *lint_head(file, line, steps, found.stock)]
     settled = all(finding.note or finding.code not in _WIRING for finding in findings)
     if _goes_further(findings, line, steps):
         findings = [replace(found, note=True) if found.code == "YG150" else found for found in findings]

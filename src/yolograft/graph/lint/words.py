@@ -193,6 +193,13 @@ HEAD: dict[str, Sentence] = {
         ),
         ("one line of anchors a level", "每个层级一行 anchors"),
     ),
+    "no_sides": Sentence(
+        (
+            "{each} anchors on each of {levels} levels, without their sides; {stock} has {known} in all",
+            "{levels} 个层级各 {each} 个锚框，却没写宽高；{stock} 总共有 {known} 个",
+        ),
+        ("anchors: one line [10,13, 16,30, 33,23] a level", "每个层级写一行 [10,13, 16,30, 33,23]"),
+    ),
 }
 
 ROWS: dict[str, Sentence] = {
