@@ -115,6 +115,8 @@ def run_arms(
     after: Callable[[Sequence[ArmRun]], None] | None = None,
     note: Callable[[str], None] | None = None,
     curve: Curve | None = None,
+    until: int | None = None,
+    trunk: Path | None = None,
 ) -> list[ArmRun]:
     """Train `arms` in lockstep, resuming what is under `base`; checkpoints at the end, or every epoch."""
     recipe = recipe or tiny_recipe()
@@ -137,6 +139,8 @@ def run_arms(
         settings=Settings(checkpoint_seconds=0.0 if every_epoch else 1e9, group=group or len(arms)),
         progress=Listener(after, note),
         curve=curve,
+        until=until,
+        trunk=trunk,
     )
 
 

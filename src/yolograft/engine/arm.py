@@ -189,6 +189,7 @@ class ArmRun:
             "history": self.history,
             "sums": self._sums,
             "best": self.best.facts,
+            "parameters": self._names(),
             "loss_scale": self.fabric.strategy.precision.state_dict(),
             "spec": self.arm.spec.to_json(),
             "spec_sha256": self.arm.spec.digest(),
@@ -202,30 +203,63 @@ class ArmRun:
         Raises:
             CheckpointError: another spec, recipe or seed wrote it (YG404).
         """
-        for key, mine in (
-            ("spec_sha256", self.arm.spec.digest()),
-            ("recipe_sha256", self.recipe.digest()),
-            ("seed", self.seed),
-        ):
-            found = _digest_today(state) if key == "recipe_sha256" else state.get(key)
-            if found != mine:
-                raise CheckpointError("YG404", f"the checkpoint of arm '{self.arm.label}' has another {key}")
+        self._check_origin(state, spec_sha256=self.arm.spec.digest())
         part = _by_prefix(tensors)
         self.detector.load_state_dict(part["model"])
         self.shadow.load_state_dict(part["ema"])
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in part.get("optimizer", {}).items():
-            index, _, name = key.partition(".")
-            moments.setdefault(int(index), {})[name] = value
+        self._take_moments(_by_index(part.get("optimizer", {})))
+        self._take_counters(state)
+        self.best.restore(state.get("best", {}), part.get("best", {}))
+
+    def branch(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Go on from another arm's run of this seed: tensors both nets name, their moments, all counters.
+
+        What only this net has stays as it was built, at rest in the optimiser; the best epoch begins anew.
+
+        Raises:
+            CheckpointError: another recipe or seed wrote it (YG404), or it names a tensor that this net does
+                not have, or in another shape (YG409).
+        """
+        self._check_origin(state)
+        part = _by_prefix(tensors)
+        for net, key in ((self.detector, "model"), (self.shadow, "ema")):
+            own = net.state_dict()
+            lost = [k for k, v in part[key].items() if k not in own or own[k].shape != v.shape]
+            if lost:
+                cause = f"arm '{self.arm.label}' has no place for {lost[0]} of the run it branches from"
+                raise CheckpointError("YG409", cause, fix="a graft that only adds layers can branch")
+            net.load_state_dict({**own, **part[key]})
+        theirs = dict(enumerate(state["parameters"]))
+        mine = {name: index for index, name in enumerate(self._names())}
+        moments = _by_index(part.get("optimizer", {}))
+        self._take_moments({mine[theirs[index]]: found for index, found in moments.items()})
+        self._take_counters(state)
+
+    def _names(self) -> list[str]:
+        """The parameters by name, in the order in which the optimiser counts them."""
+        name_of = {id(p): name for name, p in self.detector.named_parameters()}
+        return [name_of[id(p)] for group in self._optimizer.param_groups for p in group["params"]]
+
+    def _check_origin(self, state: Mapping[str, Any], **also: str) -> None:
+        same = {**also, "recipe_sha256": self.recipe.digest(), "seed": self.seed}
+        for key, mine in same.items():
+            found = _digest_today(state) if key == "recipe_sha256" else state.get(key)
+            if found != mine:
+                raise CheckpointError("YG404", f"the checkpoint of arm '{self.arm.label}' has another {key}")
+
+    def _take_moments(self, moments: Mapping[int, Mapping[str, Tensor]]) -> None:
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
-        for index, state_of in moments.items():
-            moments[index] = {k: _laid_out_as(parameters[index], v) for k, v in state_of.items()}
+        laid_out = {
+            index: {k: _laid_out_as(parameters[index], v) for k, v in found.items()}
+            for index, found in moments.items()
+        }
         groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self._optimizer.load_state_dict({"state": laid_out, "param_groups": groups})
+
+    def _take_counters(self, state: Mapping[str, Any]) -> None:
         self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
         self.status, self.reason = state["status"], state["reason"]
         self.history, self._sums = list(state["history"]), dict(state["sums"])
-        self.best.restore(state.get("best", {}), part.get("best", {}))
         if scale := state.get("loss_scale"):
             self.fabric.strategy.precision.load_state_dict(scale)
 
@@ -241,6 +275,14 @@ def _digest_today(state: Mapping[str, Any]) -> str:
 def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
     """The moment in the memory layout of its parameter: fused optimisers walk both side by side."""
     return torch.empty_like(parameter).copy_(moment) if moment.shape == parameter.shape else moment
+
+
+def _by_index(moments: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    out: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        index, _, name = key.partition(".")
+        out.setdefault(int(index), {})[name] = value
+    return out
 
 
 def _by_prefix(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

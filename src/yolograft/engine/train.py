@@ -69,6 +69,8 @@ def train(
     progress: Progress,
     curve: Curve | None = None,
     recorders: Sequence[Recorder] = (),
+    until: int | None = None,
+    trunk: Path | None = None,
 ) -> list[ArmRun]:
     """Train all arms of one seed, resuming whatever their folders hold.
 
@@ -78,16 +80,18 @@ def train(
         curve: measures the EMA detector at the recipe's evaluation epochs; where it gives ``ap``, the best
             weights are kept.
         recorders: hear the numbers of every epoch.
+        until: stop after this epoch's end and save; the runs are then still running.
+        trunk: checkpoint folder of the run that arms without a checkpoint of their own branch from.
 
     Returns:
-        the runs, done or diverged.
+        the runs, done or diverged; running where they were to stop.
 
     Raises:
         Interrupted: a signal asked to stop; everything is saved first.
     """
     keep_freed_memory()
     length = Length(stream.steps_per_epoch * recipe.epochs, stream.steps_per_epoch)
-    precision = settings.precision or resolve_precision(recipe, settings.device)
+    stop = length.total_steps if until is None else until * length.steps_per_epoch
     finished: list[ArmRun] = []
     with Interrupts() as interrupts:
         # Within reach of a signal: counting memory runs the user's own classes once.
@@ -97,24 +101,31 @@ def train(
             progress.note(f"arms run in groups of {size} over the same batches")
         for first in range(0, len(arms), size):
             chosen = slice(first, first + size)
-            # One Fabric an arm: its loss scaler belongs to that arm alone.
-            runs = [
-                ArmRun(
-                    arm,
-                    recipe,
-                    fabric=open_fabric(settings.device, precision),
-                    precision=precision,
-                    seed=seed,
-                    length=length,
-                )
-                for arm in arms[chosen]
-            ]
+            runs = _open_runs(arms[chosen], recipe, settings, seed=seed, length=length)
             kept_in = list(folders[chosen])
-            _resume(runs, kept_in, progress)
-            _run_group(runs, kept_in, stream, settings, progress, curve, interrupts, recorders)
+            _resume(runs, kept_in, progress, trunk)
+            _run_group(runs, kept_in, stream, settings, progress, curve, interrupts, recorders, stop)
             finished += runs
         interrupts.raise_if_pending()
     return finished
+
+
+def _open_runs(
+    arms: Sequence[Arm], recipe: Recipe, settings: Settings, *, seed: int, length: Length
+) -> list[ArmRun]:
+    precision = settings.precision or resolve_precision(recipe, settings.device)
+    # One Fabric an arm: its loss scaler belongs to that arm alone.
+    return [
+        ArmRun(
+            arm,
+            recipe,
+            fabric=open_fabric(settings.device, precision),
+            precision=precision,
+            seed=seed,
+            length=length,
+        )
+        for arm in arms
+    ]
 
 
 def _group_size(arms: Sequence[Arm], recipe: Recipe, device: str) -> int:
@@ -123,12 +134,15 @@ def _group_size(arms: Sequence[Arm], recipe: Recipe, device: str) -> int:
     return arms_per_group([need_of(arm, recipe) for arm in arms], recipe.batch, places(device)[0])
 
 
-def _resume(runs: Sequence[ArmRun], folders: Sequence[Path], progress: Progress) -> None:
+def _resume(runs: Sequence[ArmRun], folders: Sequence[Path], progress: Progress, trunk: Path | None) -> None:
     for run, folder in zip(runs, folders, strict=True):
         found = checkpoint.newest_checkpoint(folder)
         if found is not None:
             run.restore(*found)
             progress.note(f"{run.arm.label}: resumed after step {run.steps}")
+        elif trunk is not None:
+            run.branch(*checkpoint.read_checkpoint(trunk))
+            progress.note(f"{run.arm.label}: branches after step {run.steps}")
 
 
 def _run_group(
@@ -140,14 +154,15 @@ def _run_group(
     curve: Curve | None,
     interrupts: Interrupts,
     recorders: Sequence[Recorder],
+    stop: int,
 ) -> None:
-    active = [run for run in runs if run.status == RUNNING]
+    active = [run for run in runs if run.status == RUNNING and run.steps < stop]
     if not active:
         return
     start = min(run.steps for run in active)
     for recorder, run in itertools.product(recorders, active):
         recorder.begin(run)
-    progress.group([run.arm.label for run in runs], start=start, steps=active[0].length.total_steps)
+    progress.group([run.arm.label for run in runs], start=start, steps=stop)
     saved_at = time.monotonic()
     for position, batch in _batches(stream, start, active[0].fabric):
         for run in active:
@@ -161,7 +176,7 @@ def _run_group(
         for recorder, run in itertools.product(recorders, closed):
             recorder.epoch(run, run.history[-1])
         progress.step(runs, stream.batch_size)
-        over = all(run.status != RUNNING for run in active)
+        over = all(run.status != RUNNING or run.steps >= stop for run in active)
         due = bool(closed) and time.monotonic() - saved_at >= settings.checkpoint_seconds
         if due or over or interrupts.pending:
             for run, folder in zip(runs, folders, strict=True):
