@@ -18,7 +18,7 @@ from house.source import House
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Where the name to import differs from the name to install.
-IMPORTED_AS = {"opencv-python-headless": "cv2", "ruamel-yaml": "ruamel"}
+IMPORTED_AS = {"opencv-python-headless": "cv2", "ruamel-yaml": "ruamel", "grad-cam": "pytorch_grad_cam"}
 
 
 def import_names(requirements: list[str]) -> frozenset[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from yolograft.models.pages import Figure, Node
-from yolograft.study.svg import coordinate, dot, figure, line, rect, tag, text, text_width
+from yolograft.study.report.svg import coordinate, dot, figure, line, rect, tag, text, text_width
 
 Point = tuple[float, float]
 

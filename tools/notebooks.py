@@ -198,7 +198,7 @@ for arm in results["arms"]:
 up, the same function answers like this:""",
         zh="""什么都没学到的六次训练看不出差别。换成真实实验可能得到的数值（这里是编的），同一个函数的回答是这样：""",
         code="""from yolograft import compare
-from yolograft.study.stats import ArmScores
+from yolograft.study.statistics.compare import ArmScores
 
 baseline = ArmScores("baseline", (45.2, 44.1, 46.0, 44.9, 45.4))
 candidates = [

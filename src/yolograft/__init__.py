@@ -29,7 +29,9 @@ _PUBLIC = {
     "Recipe": "yolograft.engine.recipe",
     "train": "yolograft.engine.train",
     "evaluate": "yolograft.engine.evaluate",
-    "compare": "yolograft.study.stats",
+    "compare": "yolograft.study.statistics.compare",
+    "Study": "yolograft.study.study",
+    "Verdict": "yolograft.study.study",
     "YolograftError": "yolograft.errors",
 }
 

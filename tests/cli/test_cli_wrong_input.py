@@ -16,7 +16,7 @@ WRONG = [
     ("YG190", "compare --nonsense"),
     ("YG190", "compare --seeds many"),
     ("YG190", "compare --workers -1"),
-    ("YG190", "compare --group 0"),
+    ("YG190", "compare --at-once 0"),
     ("YG190", "compare --cache disc"),
     ("YG190", "compare --batch some"),
     ("YG190", "compare --amp"),

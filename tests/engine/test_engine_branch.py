@@ -9,7 +9,7 @@ import torch
 from tiny_runs import arm_of, assert_same_end, differing, run_arms, snapshot, tiny_recipe
 
 from yolograft.engine.arm import DONE, RUNNING, Arm, ArmRun
-from yolograft.engine.checkpoint import newest_checkpoint, step_folder
+from yolograft.engine.checkpoint import newest_checkpoint
 from yolograft.errors import CheckpointError
 from yolograft.graph.expr import parse_graft
 from yolograft.graph.graft import graft
@@ -25,11 +25,11 @@ def _identity() -> Arm:
 
 @pytest.fixture(scope="module")
 def trunk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint of a baseline after two of four epochs."""
+    """The checkpoints of a baseline, the newest after two of four epochs."""
     base = tmp_path_factory.mktemp("trunk")
     (run,) = run_arms([arm_of()], base, recipe=RECIPE, until=2)
     assert (run.status, run.steps) == (RUNNING, 4)
-    return step_folder(base / "baseline", run.steps)
+    return base / "baseline"
 
 
 def test_a_pause_leaves_no_trace(trunk: Path, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_an_identity_graft_starts_where_the_baseline_stands(trunk: Path, tmp_pat
 
 def test_moments_follow_their_parameter_by_name(trunk: Path, tmp_path: Path) -> None:
     (run,) = run_arms([_identity()], tmp_path, recipe=RECIPE, trunk=trunk, until=2)
-    found = newest_checkpoint(trunk.parent)
+    found = newest_checkpoint(trunk)
     assert found is not None
     tensors, state = found
     moments = {

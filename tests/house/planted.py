@@ -59,8 +59,8 @@ BREACHES: dict[str, list[dict[str, str]]] = {
         {"yolograft.models.foreign": IN_FUNCTION + "import_module('yolox')"},
     ],
     "imports_declared": [
-        {"yolograft.study.report": "import matplotlib"},
-        {"yolograft.study.report": IN_FUNCTION + "import matplotlib.pyplot"},
+        {"yolograft.study.report.page": "import matplotlib"},
+        {"yolograft.study.report.page": IN_FUNCTION + "import pandas.plotting"},
         {"yolograft.interop.adapter": "import ultralytics"},
         {"yolograft.metrics.coco": IN_FUNCTION + "import pycocotools"},
     ],

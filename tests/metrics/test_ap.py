@@ -103,7 +103,7 @@ def check_seed(seed):
         assert same(row.ap50, table_per_class[0, k])
 
 
-@pytest.mark.parametrize("start", range(0, 120, 20))
+@pytest.mark.parametrize("start", range(0, 200, 20))
 def test_ap_equals_both_references(start):
     for seed in range(start, start + 20):
         check_seed(seed)

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from yolograft.study.gallery import Sample
+from yolograft.study.report.gallery import Sample
 
 
 def yolov8_layers() -> list[dict[str, Any]]:

@@ -13,10 +13,10 @@ from report_page import value_of
 
 from yolograft.errors import StudyError
 from yolograft.graph.ablate import ablate
-from yolograft.study import latex, markdown
-from yolograft.study.paper_tables import paper_tables, write_tables
-from yolograft.study.report import render_report, write_report
-from yolograft.study.wording import LANGUAGES, Wording
+from yolograft.study.paper import latex, markdown
+from yolograft.study.paper.tables import paper_tables, write_tables
+from yolograft.study.report.page import render_report, write_report
+from yolograft.study.report.wording import LANGUAGES, Wording
 
 NASTY = r"a_b 50% & $x^2$ {c} #1 ~ \d | e*f `g` <h> 细胞"
 

@@ -15,12 +15,12 @@ from report_inputs import sample, synthetic
 from report_page import Page, checked, value_of
 
 from yolograft.errors import StudyError
-from yolograft.study.charts import class_chart, interval_chart, seed_chart
-from yolograft.study.notation import duration
-from yolograft.study.reading import read_arms
-from yolograft.study.report import render_report, write_report
-from yolograft.study.svg import esc
-from yolograft.study.wording import LANGUAGES, WORDS, Wording
+from yolograft.study.report.charts import class_chart, interval_chart, seed_chart
+from yolograft.study.report.notation import duration
+from yolograft.study.report.page import render_report, write_report
+from yolograft.study.report.reading import read_arms
+from yolograft.study.report.svg import esc
+from yolograft.study.report.wording import LANGUAGES, WORDS, Wording
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = '</title><script>alert("1")</script>&\'"细胞'

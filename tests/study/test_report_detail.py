@@ -16,16 +16,16 @@ from yolograft.graph.ablate import ablate
 from yolograft.metrics.detections import DetectionTable
 from yolograft.metrics.matches import MatchTable
 from yolograft.study.ablation import interactions
-from yolograft.study.confusion_figure import MOST_CLASSES, confusion_figure, fold
 from yolograft.study.detail import curve_text, detail, read_bands, read_confusion
-from yolograft.study.evidence import evidence_json
-from yolograft.study.gallery import Disagreement, sample_caption, shown_score
-from yolograft.study.rate_curves import rate_panels
-from yolograft.study.reading import read_arms
-from yolograft.study.report import render_report
-from yolograft.study.samples import Found, disagreements, errors
-from yolograft.study.stats import ArmScores, compare
-from yolograft.study.wording import LANGUAGES, Wording
+from yolograft.study.report.confusion_figure import MOST_CLASSES, confusion_figure, fold
+from yolograft.study.report.gallery import Disagreement, sample_caption, shown_score
+from yolograft.study.report.page import render_report
+from yolograft.study.report.rate_curves import rate_panels
+from yolograft.study.report.reading import read_arms
+from yolograft.study.report.samples import Found, disagreements, errors
+from yolograft.study.report.wording import LANGUAGES, Wording
+from yolograft.study.statistics.compare import ArmScores, compare
+from yolograft.study.statistics.evidence import evidence_json
 
 SVG = "{http://www.w3.org/2000/svg}"
 CELLS = "0,0,90 0,1,4 0,3,6 1,1,80 1,3,4 2,2,70 2,3,16 3,0,12 3,1,3"

@@ -14,16 +14,16 @@ import pytest
 from report_inputs import grafted, synthetic, yolov8_layers
 from report_page import checked
 
-from yolograft.study.charts import class_chart, cost_chart, seed_chart
-from yolograft.study.curves import curve_chart
-from yolograft.study.gallery import Sample, judge_boxes
-from yolograft.study.notation import decimal, duration, interval, signed
-from yolograft.study.placement import lay_out
-from yolograft.study.placement_figure import placement_figure
-from yolograft.study.reading import read_arms
-from yolograft.study.report import render_report
-from yolograft.study.svg import Scale, fit, spread, text_width
-from yolograft.study.wording import Wording, split_verdict
+from yolograft.study.report.charts import class_chart, cost_chart, seed_chart
+from yolograft.study.report.curves import curve_chart
+from yolograft.study.report.gallery import Sample, judge_boxes
+from yolograft.study.report.notation import decimal, duration, interval, signed
+from yolograft.study.report.page import render_report
+from yolograft.study.report.placement import lay_out
+from yolograft.study.report.placement_figure import placement_figure
+from yolograft.study.report.reading import read_arms
+from yolograft.study.report.svg import Scale, fit, spread, text_width
+from yolograft.study.report.wording import Wording, split_verdict
 
 # --- placement ---------------------------------------------------------------------------------------------
 

@@ -19,7 +19,13 @@ def test_report_and_tables_are_written_again(tmp_path: Path, capsys: pytest.Capt
     assert 'lang="zh-Hans"' in page and "实验尚未完成" in page
     assert "report.html" in capsys.readouterr().out
     names = {path.name for path in (study / "tables").iterdir()}
-    assert names == {"ablation.en.md", "ablation.en.tex", "ablation.zh.md", "ablation.zh.tex"}
+    texts = {
+        f"{name}.{lang}.{kind}"
+        for name in ("ablation", "methods")
+        for lang in ("en", "zh")
+        for kind in ("md", "tex")
+    }
+    assert names == texts | {"citations.bib", "figures"}
 
     scored(study, "baseline", (20.0, 20.4, 19.8))
     scored(study, "se-neck.p3", (40.0, 40.3, 39.9))

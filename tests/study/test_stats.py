@@ -12,18 +12,12 @@ from scipy import stats as distributions
 
 from yolograft.errors import StudyError
 from yolograft.rng import stream
-from yolograft.study import stats
-from yolograft.study.stats import (
-    ArmScores,
-    compare,
-    critical_value,
-    governing_variances,
-    minimum_detectable,
-    power_of,
-    seeds_needed,
-)
+from yolograft.study.statistics.compare import ArmScores, compare
+from yolograft.study.statistics.critical import critical_value, equal_correlation, two_sided
+from yolograft.study.statistics.power import minimum_detectable, power_of, seeds_needed
+from yolograft.study.statistics.variance import SD_FLOOR, governing_variances, two_way
 
-WORDS = {"helps", "hurts", "no detectable difference", "not enough seeds"}
+WORDS = {"helps", "hurts", "no detectable difference", "not enough seeds", "not enough images"}
 STUDIES = 40_000
 
 
@@ -36,7 +30,7 @@ def simulate(name, *, k, sds, deltas, alpha=0.05):
     variance, df = governing_variances(runs.var(axis=1, ddof=1), np.full(len(sds), k))
     delta = runs.mean(axis=1)[:, 1:] - runs.mean(axis=1)[:, :1]
     se = np.sqrt(variance[:, :1] / k + variance[:, 1:] / k)
-    return delta, se, df, critical_value(alpha / (len(sds) - 1) / 2, df) * se
+    return delta, se, df, two_sided(alpha, df, equal_correlation(len(sds) - 1)) * se
 
 
 @pytest.mark.parametrize("k", [3, 5])
@@ -90,9 +84,12 @@ def test_compare_is_the_simulated_procedure():
     for i, got in enumerate(compare(arms[0], arms[1:]), start=1):
         se = math.sqrt((variance[0] + variance[i]) / 5)
         assert got.se == pytest.approx(se, rel=1e-12) and got.df == df == 16
-        assert got.level == pytest.approx(1 - 0.05 / 3)
-        half = distributions.t.ppf(1 - 0.05 / 6, 16) * se
-        assert (got.high - got.low) / 2 == pytest.approx(half, rel=1e-12)
+        noise = two_way([row[None] for row in runs])
+        critical = two_sided(0.05, 16, noise.correlation[0])
+        assert critical_value(0.025, 16) < critical < critical_value(0.05 / 6, 16)
+        assert (got.high - got.low) / 2 == pytest.approx(critical * se, rel=1e-9)
+        assert got.level == pytest.approx(1 - 2 * distributions.t.sf(critical, 16))
+        assert noise.total[0, i - 1] == pytest.approx(se**2, rel=1e-12)
         assert (got.p_value < 0.05) == (got.low > 0 or got.high < 0)
 
 
@@ -123,7 +120,7 @@ def test_planning_for_one_of_several_groups(group, verdicts):
     effect = minimum_detectable(1.0, 3, arms=group, alpha=alpha)
     deltas = (0, effect) + (0,) * (group - 1)
     delta, se, df, _ = simulate(f"group {group}", k=3, sds=(1,) * (group + 1), deltas=deltas)
-    half = critical_value(0.05 / verdicts / 2, df) * se
+    half = two_sided(alpha, df, equal_correlation(group)) * se
     assert (np.abs(delta[:, 0]) > half[:, 0]).mean() == pytest.approx(0.8, abs=0.01)
     # As if all verdicts shared one baseline, and its degrees of freedom.
     claimed = minimum_detectable(1.0, 3, arms=verdicts)
@@ -211,10 +208,10 @@ def test_diverged_runs_withhold_what_survivors_flatter():
 
 def test_identical_runs_are_no_certainty():
     nothing = one(base_of(0.0, 0.0, 0.0), 0.0, 0.0, 0.0)  # all failed to learn: that is not equality
-    assert nothing.verdict == "not enough seeds" and math.isnan(nothing.se) and "no two runs" in nothing.known
+    assert nothing.verdict == "not enough seeds" and math.isnan(nothing.se) and "AP 0" in nothing.known
     assert one(base_of(50.1, 50.1, 50.1), 60.1, 60.1, 60.1).verdict == "not enough seeds"
     almost = one(base_of(50.0, 50.0, 50.0 + 1e-9), 50.0, 50.0, 50.0)
-    assert almost.se == pytest.approx(stats.SD_FLOOR * math.sqrt(2 / 3))
+    assert almost.se == pytest.approx(SD_FLOOR * math.sqrt(2 / 3))
     assert almost.high - almost.low > 0.1
 
 

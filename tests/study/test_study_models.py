@@ -12,17 +12,17 @@ from test_study_verdicts import planned, scored
 
 from yolograft.errors import StudyError
 from yolograft.study.arms import judged_against
-from yolograft.study.latex import document as latex
-from yolograft.study.markdown import document as markdown
-from yolograft.study.paper_tables import paper_tables
+from yolograft.study.paper.latex import document as latex
+from yolograft.study.paper.markdown import document as markdown
+from yolograft.study.paper.tables import paper_tables
 from yolograft.study.plan import MANIFEST, read_manifest
-from yolograft.study.reading import baseline_of, read_arms
-from yolograft.study.report import render_report
+from yolograft.study.report.page import render_report
+from yolograft.study.report.reading import baseline_of, read_arms
+from yolograft.study.report.svg import BASELINE
+from yolograft.study.report.wording import LANGUAGES, Wording
 from yolograft.study.results import collect
 from yolograft.study.run import publish
-from yolograft.study.stats import ArmScores, compare
-from yolograft.study.svg import BASELINE
-from yolograft.study.wording import LANGUAGES, Wording
+from yolograft.study.statistics.compare import ArmScores, compare
 
 GRAFT = "ca=coord_att@neck.p3"
 Finished = dict[bool, dict[str, Any]]

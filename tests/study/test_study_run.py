@@ -143,7 +143,8 @@ def test_a_finished_folder_holds_results_and_nothing_half_done(finished: tuple[P
     for label in ("baseline", "se-neck.p3"):
         for seed in (0, 1):
             names = sorted(p.name for p in arm_folder(run, label, seed).iterdir())
-            assert names == ["best", "detections.npz", "matches.npz", "model", "scores.json"]
+            tables = ["detections.npz", "matches.npz", "model", "parts.npz", "record.npz"]
+            assert names == ["best", *tables, "scores.json"]
 
 
 def test_results_recompute_from_the_folder(finished: tuple[Path, Witness]) -> None:

@@ -27,10 +27,10 @@ from yolograft.study.anchors import anchor_rows
 from yolograft.study.arms import planned_arms
 from yolograft.study.plan import read_manifest
 from yolograft.study.provenance import provenance
-from yolograft.study.report import render_report
+from yolograft.study.report.page import render_report
 from yolograft.study.results import collect
 from yolograft.study.start import start_arms, started_from
-from yolograft.study.stats import minimum_detectable
+from yolograft.study.statistics.compare import minimum_detectable
 
 OWN = tuple(float(side) for side in range(11, 29))
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from yolograft.study.evidence import Evidence, evidence_json, evidence_of
 from yolograft.study.plan import sees_line
-from yolograft.study.stats import ArmScores, compare
-from yolograft.study.verdict import judge
-from yolograft.study.wording import Wording
+from yolograft.study.report.wording import Wording
+from yolograft.study.statistics.compare import ArmScores, compare
+from yolograft.study.statistics.evidence import Evidence, evidence_json, evidence_of
+from yolograft.study.statistics.verdict import judge
 
 BASE = ArmScores("baseline", (20.0, 20.4, 19.8))
 ARMS = {

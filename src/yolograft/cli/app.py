@@ -22,6 +22,11 @@ VERBS = {
     "check": "Find what is wrong in a YOLOv5 or YOLOv8 model file, and mend it.",
     "doctor": "Examine a module of your own, or this machine.",
     "new": "Write a module file of your own, with its test.",
+    "plan": "Say which seeds, images and hours a difference takes, before a study is started.",
+    "verdict": "Compute the verdicts of a study again, from its run folder or from records alone.",
+    "merge": "Join the runs that several machines made for one study.",
+    "judge": "Judge detectors that any tool trained, from predictions or run folders.",
+    "explain": "Draw where every arm of a study looks: gains of its grafts, class-activation maps.",
     "report": "Write a study's report and tables again from its run folder.",
     "weights": "Find official weights, or say where they come from.",
     "licence": "Say where a trained model comes from: code, weights, data.",
@@ -94,7 +99,7 @@ def _machine_line(error: Exception) -> str:
         where = str(error.filename) if error.filename else ""
         return YolograftError("YG702", error.strerror or str(error), where=where).line()
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return YolograftError("YG703", "out of memory", fix="lower --batch or --imgsz, or --group 1").line()
+        return YolograftError("YG703", "out of memory", fix="lower --batch or --imgsz, or --at-once 1").line()
     return ""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from yolograft.cli.options import Machine, Output, Training
+from yolograft.cli.options import Design, Machine, Output, Training
 
 if TYPE_CHECKING:
     from yolograft.graph.ablate import Ablation
@@ -37,9 +37,7 @@ def compare_(
     graft: Grafts = None,
     ablate: str | None = None,
     ablate_cumulative: str | None = None,
-    seeds: int | None = None,
-    first_seed: int | None = None,
-    margin: float | None = None,
+    design: Design | None = None,
     training: Training | None = None,
     machine: Machine | None = None,
     output: Output | None = None,
@@ -56,24 +54,22 @@ def compare_(
         Grafts in all combinations: "A; B; C", each an expression.
     ablate_cumulative
         The staircase instead: A, then A and B, then all three.
-    seeds
-        Runs per arm, 3 when left out; a verdict takes at least 3.
-    first_seed
-        The first of the consecutive seeds; 0 when left out.
-    margin
-        Smallest difference that matters, in AP points; 0.5 when left out.
     """
     from yolograft.cli import launch
+    from yolograft.cli.designs import design_of, refuse_growth
 
     training, machine, output = training or Training(), machine or Machine(), output or Output()
+    design = design or Design()
     if training.resume is not None:
-        asked = (model, more_models, graft, ablate, ablate_cumulative, seeds, first_seed, margin)
-        return launch.resume(training, asked=asked != (None,) * 8, machine=machine, output=output)
+        refuse_growth(design, training.resume)
+        asked = (model, more_models, graft, ablate, ablate_cumulative) != (None,) * 5 or design != Design()
+        return launch.resume(training, asked=asked, machine=machine, output=output)
     models = [*([model] if model else []), *(more_models or [])] or [launch.model_of(training)]
-    start_as = launch.start_of(training)
+    start_as = "identity" if design.design == "branch" else launch.start_of(training)
     taken = _ablation(ablate, ablate_cumulative, start_as)
-    # Several models need no graft to be a study; one does.
-    demo = DEMO_GRAFTS if taken is None and len(models) == 1 else ()
+    # Several models need no graft to be a study, nor does an A/A arm or another scale; one model does.
+    alone = taken is None and len(models) == 1 and set(design.control) <= {"placebo"}
+    demo = DEMO_GRAFTS if alone else ()
     plan = launch.plan_of(
         training,
         machine,
@@ -83,15 +79,10 @@ def compare_(
         more_models=tuple(models[1:]),
         across=training.recipe == launch.COMMON,
         grafts=_parsed(graft or demo, start_as) + (taken.arms if taken else ()),
-        seeds=_seeds(3 if seeds is None else seeds, first=first_seed or 0),
-        margin=0.5 if margin is None else margin,
+        **design_of(design),
         ablation=taken.to_json() if taken else None,
     )
     return launch.start(plan, training, machine=machine, output=output)
-
-
-def _seeds(count: int, *, first: int) -> tuple[int, ...]:
-    return tuple(range(first, first + count))
 
 
 def _parsed(texts: Iterable[str], start_as: str) -> tuple[GraftSpec, ...]:

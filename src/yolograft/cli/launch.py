@@ -25,6 +25,7 @@ from yolograft.errors import SpecError
 from yolograft.models.codebook import from_files, from_grafts
 from yolograft.models.modelfile import from_model
 from yolograft.study.anchors import anchor_rows
+from yolograft.study.grouping import group_line
 from yolograft.study.pick import model_folder
 from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
 from yolograft.study.run import Execution, run_study
@@ -143,6 +144,26 @@ def fine_tuning_line(recipe: Mapping[str, Any]) -> str:
     )
 
 
+def design_lines(manifest: Mapping[str, Any]) -> list[str]:
+    """What a study is judged by, before its first step: what it sees, its looks, its images, its controls."""
+    if manifest["kind"] != "compare":
+        return []
+    lines = [manifest["sees"]] if manifest["sees"] else []
+    if len(manifest["looks"]) > 1:
+        plan = zip(manifest["looks"], manifest["alpha_plan"], strict=True)
+        lines.append("looks: " + ", ".join(f"{n} seeds at {100 * alpha:g} %" for n, alpha in plan))
+    if manifest["paired"]:
+        lines.append("paired: judged by differences seed by seed, as declared here")
+    if line := group_line(manifest, manifest["data"]["eval"]["images"]):
+        lines.append(line)
+    if runs := sum(len(row["values"]) for row in manifest["bank"]):
+        lines.append(f"bank: the noise of {runs} earlier baseline runs is pooled")
+    if manifest["tried_before"]:
+        names = ", ".join(row["name"] for row in manifest["follows"])
+        lines.append(f"follows {names}: {manifest['tried_before']} candidates tried before count")
+    return lines + [row["note"] for row in manifest["controls"] if row["label"] is None]
+
+
 def device_of(machine: Machine) -> str:
     """The device asked for, or the first GPU, or the CPU."""
     return machine.device or default_device()
@@ -150,7 +171,7 @@ def device_of(machine: Machine) -> str:
 
 def _go(run: Path, code: dict[str, Any], device: str, machine: Machine, output: Output) -> int:
     check_loggers(machine.logger)
-    settings = Settings(device, group=machine.group, checkpoint_seconds=machine.checkpoint_seconds)
+    settings = Settings(device, group=machine.at_once, checkpoint_seconds=machine.checkpoint_seconds)
     execution = Execution(
         settings,
         workers=machine.workers,
@@ -173,8 +194,8 @@ def _go(run: Path, code: dict[str, Any], device: str, machine: Machine, output: 
             progress.note(fine_tuning_line(manifest["recipe"]))
         if manifest.get("batch_choice"):
             progress.note(manifest["batch_choice"])
-        if manifest["kind"] == "compare" and manifest["sees"]:
-            progress.note(manifest["sees"])
+        for line in design_lines(manifest):
+            progress.note(line)
         for arm in manifest["arms"]:
             for note in arm["notes"]:
                 progress.note(f"{arm['label']}: {note}")

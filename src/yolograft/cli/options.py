@@ -43,7 +43,7 @@ class Machine:
         Processes that prepare batches; 0 prepares them inline and is fastest on few cores.
     cache
         Keep resized images in memory or on disk, or decode every time.
-    group
+    at_once
         Most arms held in memory at once; worked out when left out.
     checkpoint_seconds
         Least time between two checkpoints, which are written at epoch ends.
@@ -54,7 +54,7 @@ class Machine:
     device: str | None = None
     workers: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     cache: Literal["ram", "disk", "none"] = "ram"
-    group: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    at_once: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
     checkpoint_seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 30.0
     logger: Annotated[list[Literal["tensorboard"]], Parameter(negative="")] = field(default_factory=list)
 
@@ -124,6 +124,53 @@ class Training:
     code: Texts = field(default_factory=list)
     runs: Path | None = None
     name: str | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Design:
+    """How the difference is judged; written down before the first step and never changed.
+
+    Parameters
+    ----------
+    seeds
+        Runs per arm, 3 when left out; a verdict takes at least 3.
+    first_seed
+        The first of the consecutive seeds; 0 when left out, or the first fresh one with --follows.
+    margin
+        Smallest difference that matters, in AP points; 0.5 when left out.
+    until_verdict
+        Look after 3, 5 and 10 seeds; an arm stops where its verdict falls. Levels: 1, 2 and 2.8 %.
+    paired
+        Judge differences seed by seed; pays only where arm and baseline rise and fall together.
+    group
+        Images that belong together: folder, prefix:8, prefix:_ or a CSV file with image,group.
+    bank
+        Folder with earlier runs of the same baseline, whose noise is pooled. Repeat for more.
+    control
+        An arm to compare with: the baseline again (identity), convolutions of the graft's size (placebo),
+        the next larger model (next-scale). Repeat for more.
+    contrast
+        Two arms judged against each other, as labels NEW,OTHER; named now, it counts. Repeat for more.
+    design
+        branch: per seed one baseline, trained to 60 % of the epochs; from there arms go on side by side.
+    follows
+        Earlier study of the same question: fresh seeds, and what it tried counts. Repeat for more.
+    """
+
+    seeds: int | None = None
+    first_seed: int | None = None
+    margin: float | None = None
+    until_verdict: Annotated[bool, Parameter(negative="")] = False
+    paired: Annotated[bool, Parameter(negative="")] = False
+    group: str | None = None
+    bank: Annotated[list[Path], Parameter(negative="")] = field(default_factory=list)
+    control: Annotated[list[Literal["identity", "placebo", "next-scale"]], Parameter(negative="")] = field(
+        default_factory=list
+    )
+    contrast: Texts = field(default_factory=list)
+    design: Literal["branch"] | None = None
+    follows: Annotated[list[Path], Parameter(negative="")] = field(default_factory=list)
 
 
 @Parameter(name="*")

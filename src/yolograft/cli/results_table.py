@@ -21,8 +21,8 @@ METRICS = (
 
 def result_lines(results: Mapping[str, Any]) -> None:
     """Print the tables and one verdict sentence per graft."""
-    from yolograft.study.subject import detector_line, models_note, seeds_behind
-    from yolograft.study.wording import Wording
+    from yolograft.study.report.subject import detector_line, models_note, seeds_behind
+    from yolograft.study.report.wording import Wording
 
     arms = results["arms"]
     seeds = seeds_behind([sum(run["status"] == "done" for run in arm["runs"]) for arm in arms])
@@ -57,10 +57,11 @@ def result_lines(results: Mapping[str, Any]) -> None:
         for run in arm["runs"]:
             if run["status"] == "diverged":
                 say(f"{arm['label']} seed {run['seed']} diverged: {run['reason']}")
-        if arm["comparison"]:
-            say(f"\n{arm['comparison']['sentence']}")
-            if arm["comparison"]["known"]:
-                say(f"  known: {arm['comparison']['known']}")
+    for found in (*(arm["comparison"] for arm in arms), *results.get("contrasts", ())):
+        if found:
+            say(f"\n{found['sentence']}")
+            if found["known"]:
+                say(f"  known: {found['known']}")
     if note := models_note(results, Wording()):
         say(f"\n{note}")
     for warning in results.get("warnings", ()):

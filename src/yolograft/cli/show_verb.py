@@ -53,7 +53,6 @@ def show_(
     """
     from yolograft.graph import graft as grafting
     from yolograft.graph.expr import parse_graft
-    from yolograft.metrics.cost import count_flops
     from yolograft.models.build import build, sketch
     from yolograft.models.codebook import from_grafts
 
@@ -66,7 +65,7 @@ def show_(
     book = own | from_grafts(grafts)
     spec = grafting.graft(base, *grafts)
     network = build(spec, code=book) if book else sketch(spec)  # own classes may compute with values
-    flops = count_flops(network, size)
+    flops = _flops(network, size)
     identity = any(term.ref.init == "identity" for item in grafts for term in item.terms)
     proof = _proof(base, build(spec, code=book), stored, book) if identity else None
     if output and output.json:
@@ -81,6 +80,14 @@ def show_(
         say(line)
     if proof:
         say(f"identity start: {proof.line()}")
+
+
+def _flops(network: Detector, size: tuple[int, int]) -> int:
+    from yolograft.metrics.cost import count_flops
+    from yolograft.models.detector import check_input_size
+
+    check_input_size(size, stride=network.stride, model=network.spec.name)
+    return count_flops(network, size)
 
 
 def _say_network(network: Detector, size: tuple[int, int], flops: int) -> None:
@@ -158,7 +165,7 @@ def _proof(base: ModelSpec, grafted: Detector, stored: StoredModel | None, code:
         below.load_state_dict(stored.tensors)
         kept, _ = kept_weights(grafted, stored.tensors, num_classes=base.num_classes)
         grafted.load_state_dict({**grafted.state_dict(), **kept})
-    return prove_identity(below, grafted, imgsz=(64, 96))
+    return prove_identity(below, grafted, imgsz=(2 * grafted.stride, 3 * grafted.stride))
 
 
 def _layers(network: Detector) -> list[dict[str, object]]:

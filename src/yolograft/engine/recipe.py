@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validato
 from yolograft.data.augment import AugmentConfig
 
 Gain = Annotated[float, Field(ge=0)] | Literal["auto"]
+# Image sides are multiples of it: the widest stride of the stock models.
+SIDES = 32
 # Settings that speak of parameters kept from loaded weights, beside those that are new.
 FINE_TUNING = ("kept_lr", "new_lr", "new_warmup_epochs", "freeze_epochs")
 # Settings of the loss: what a family's criterion may be told.
@@ -75,8 +77,8 @@ class Recipe(BaseModel):
     @field_validator("imgsz")
     @classmethod
     def _multiples_of_stride(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if any(side <= 0 or side % 32 for side in value):
-            raise ValueError(f"{value[0]}x{value[1]}: both sides must be positive multiples of 32")
+        if any(side <= 0 or side % SIDES for side in value):
+            raise ValueError(f"{value[0]}x{value[1]}: both sides must be positive multiples of {SIDES}")
         return value
 
     def plain_epochs(self) -> int:
@@ -95,7 +97,7 @@ class Recipe(BaseModel):
 
     def largest_size(self) -> tuple[int, int]:
         """(height, width) of the largest image a batch can have, pixels."""
-        height, width = (math.ceil(side * (1 + self.multi_scale) / 32) * 32 for side in self.imgsz)
+        height, width = (math.ceil(side * (1 + self.multi_scale) / SIDES) * SIDES for side in self.imgsz)
         return height, width
 
     def peak_lr(self, num_classes: int) -> float:

@@ -23,6 +23,7 @@ from yolograft.engine.interrupt import Interrupts
 from yolograft.engine.memory import arms_per_group, keep_freed_memory, need_of
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.recorder import Recorder
+from yolograft.errors import CheckpointError
 from yolograft.models.detector import Detector
 from yolograft.types import Targets
 
@@ -81,7 +82,7 @@ def train(
             weights are kept.
         recorders: hear the numbers of every epoch.
         until: stop after this epoch's end and save; the runs are then still running.
-        trunk: checkpoint folder of the run that arms without a checkpoint of their own branch from.
+        trunk: folder of a run's checkpoints; arms without one of their own branch from the newest.
 
     Returns:
         the runs, done or diverged; running where they were to stop.
@@ -141,7 +142,10 @@ def _resume(runs: Sequence[ArmRun], folders: Sequence[Path], progress: Progress,
             run.restore(*found)
             progress.note(f"{run.arm.label}: resumed after step {run.steps}")
         elif trunk is not None:
-            run.branch(*checkpoint.read_checkpoint(trunk))
+            shared = checkpoint.newest_checkpoint(trunk)
+            if shared is None:
+                raise CheckpointError("YG401", "no checkpoint to branch from", where=str(trunk))
+            run.branch(*shared)
             progress.note(f"{run.arm.label}: branches after step {run.steps}")
 
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ AREAS = ("all", "small", "medium", "large")
 AREA_BOUNDS = ((0.0, 1e10), (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e10))  # px^2, both ends in
 IOUS = tuple(float(v) for v in np.linspace(0.5, 0.95, 10))
 RECALL_POINTS = 101
+# The arrays a file keeps.
+PACKED = ("image", "rows_per_class", "score_steps", "patterns", "code", "gt_image", "gt_label", "gt_count")
 FLAGS = 2 * len(AREAS) * len(IOUS)  # of one detection: tp and ignored, per area range and threshold
 # Pairs of detection and ground truth looked at together: bounds memory, changes no result.
 _BLOCK_PAIRS = 400_000
@@ -79,7 +82,12 @@ class MatchTable:
         return slice(int(start), int(stop))
 
     def save(self, path: Path) -> None:
-        """Write the table to ``path`` (npz); the file appears whole or not at all.
+        """Write the table to ``path`` (npz); the file appears whole or not at all."""
+        about = {"images": self.images, "num_classes": self.num_classes, "fingerprint": self.fingerprint}
+        write_archive(path, kind="matches", about=about, arrays=self.to_arrays())
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The table as the few compact arrays of `PACKED` that a file keeps.
 
         The 80 flags of a detection take few distinct values, so each row stores the index of its
         pattern; whole numbers take the smallest type that holds them.
@@ -87,7 +95,7 @@ class MatchTable:
         flags = np.stack([self.tp, self.ignored]).transpose(2, 0, 1, 3).reshape(len(self), FLAGS)
         packed = np.packbits(flags, axis=1)
         patterns, code = np.unique(packed, axis=0, return_inverse=True)
-        arrays = {
+        return {
             "image": _small(self.image),
             "rows_per_class": _small(np.bincount(self.label, minlength=self.num_classes)),
             # Consecutive scores are close: their bit patterns differ by small whole numbers.
@@ -98,16 +106,26 @@ class MatchTable:
             "gt_label": _small(self.gt_label),
             "gt_count": _small(self.gt_count),
         }
-        about = {"images": self.images, "num_classes": self.num_classes, "fingerprint": self.fingerprint}
-        write_archive(path, kind="matches", about=about, arrays=arrays)
 
     @classmethod
     def load(cls, path: Path) -> MatchTable:
         """Read a table written by ``save``; DataError YG362 when the file is missing or damaged."""
-        names = ("image", "rows_per_class", "score_steps", "patterns", "code")
-        names += ("gt_image", "gt_label", "gt_count")
-        about, got = read_archive(path, kind="matches", names=names)
+        about, arrays = read_archive(path, kind="matches", names=PACKED)
+        return cls.from_arrays(about, arrays, where=str(path))
+
+    @classmethod
+    def from_arrays(
+        cls, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, where: str = ""
+    ) -> MatchTable:
+        """The table that ``to_arrays`` packed; DataError YG362 when the arrays do not belong together.
+
+        Args:
+            about: images, num_classes and fingerprint.
+            where: the file named in an error.
+        """
+        got = arrays
         try:
+            _check_packed(about, got)
             label = np.repeat(np.arange(int(about["num_classes"]), dtype=np.int32), got["rows_per_class"])
             bits = _TOP_STEP - np.cumsum(got["score_steps"].astype(np.int64))
             flags = np.unpackbits(got["patterns"], axis=1)[got["code"].astype(np.int64)].astype(bool)
@@ -125,8 +143,18 @@ class MatchTable:
                 num_classes=int(about["num_classes"]),
                 fingerprint=about["fingerprint"],
             )
-        except (ValueError, IndexError, KeyError) as error:
-            raise DataError("YG362", f"this matches table is damaged: {error}", where=str(path)) from error
+        except (ValueError, IndexError, KeyError, TypeError) as error:
+            raise DataError("YG362", f"this matches table is damaged: {error}", where=where) from error
+
+
+def _check_packed(about: Mapping[str, Any], got: Mapping[str, NDArray[Any]]) -> None:
+    """ValueError where a stranger's arrays would point outside the split or unfold beyond their rows."""
+    classes, images = int(about["num_classes"]), int(about["images"])
+    if len(got["rows_per_class"]) != classes or got["rows_per_class"].astype(float).sum() != len(got["code"]):
+        raise ValueError("rows and classes disagree")
+    for name, end in (("image", images), ("gt_image", images), ("gt_label", classes)):
+        if len(got[name]) and not (got[name].min() >= 0 and got[name].max() < end):
+            raise ValueError(f"{name} points outside the split")
 
 
 def area_index(area: str) -> int:

@@ -22,6 +22,7 @@ from yolograft.attention.ela import EfficientLocalAttention
 from yolograft.attention.ema_att import EMAAttention
 from yolograft.attention.gc import GlobalContext
 from yolograft.attention.nam import NAM
+from yolograft.attention.placebo import Placebo
 from yolograft.attention.se import SqueezeExcite
 from yolograft.attention.simam import SimAM
 from yolograft.attention.strip import StripAttention
@@ -41,8 +42,8 @@ from yolograft.types import Losses, RawPredictions, Targets
 class Entry:
     """One row: what a name means, where it was published, under which licence our code stands.
 
-    kind: ``attention`` (graftable, keeps its channels), ``block``, ``fusion`` (takes a list of maps) or
-    ``head``. placed: where users put it.
+    kind: ``attention`` (graftable, keeps its channels), ``control`` (graftable, to compare with), ``block``,
+    ``fusion`` (takes a list of maps) or ``head``. placed: where users put it.
     """
 
     name: str
@@ -158,6 +159,14 @@ ENTRIES: tuple[Entry, ...] = (
         ("ELA", "EfficientLocalAttention"),
         "Xu, Wan 2024, Efficient Local Attention, arXiv 2403.01123",
         "one gate per row and per column from depthwise convolution and group norm",
+    ),
+    Entry(
+        "placebo",
+        Placebo,
+        "control",
+        (),
+        "He et al. 2016, residual bottleneck, arXiv 1512.03385",
+        "residual 1x1 convolutions of a graft's size: what parameters alone do at its place",
     ),
     Entry("conv", ConvBNAct, "block", ("Conv",), "", "convolution, batch norm, SiLU"),
     Entry("c3", C3, "block", ("C3",), "", "cross-stage-partial block of YOLOv5 and YOLOX"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from yolograft.errors import SpecError
 from yolograft.graph.spec import IMAGE, ModelSpec
 from yolograft.types import RawPredictions
 
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 def key_of(layer_name: str) -> str:
     """Layer name as a state-dict key; torch reserves the dot, and no layer name holds a slash."""
     return layer_name.replace(".", "/")
+
+
+def check_input_size(imgsz: tuple[int, int], *, stride: int, model: str) -> None:
+    """See that every map of a model has whole cells at an input of (height, width) pixels.
+
+    Raises:
+        SpecError: a side is no multiple of the widest stride (YG175).
+    """
+    if any(side % stride for side in imgsz):
+        near = ",".join(str(-(-side // stride) * stride) for side in imgsz)
+        cause = f"{imgsz[0]}x{imgsz[1]} pixels: {model} takes multiples of {stride}"
+        raise SpecError("YG175", cause, fix=f"--imgsz {near}")
 
 
 class Detector(nn.Module):

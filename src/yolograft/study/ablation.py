@@ -25,13 +25,9 @@ from typing import Any
 import numpy as np
 from scipy import stats as distributions
 
-from yolograft.study.stats import (
-    FEWEST_SEEDS,
-    ArmScores,
-    critical_value,
-    governing_variances,
-    sample_variance,
-)
+from yolograft.study.statistics.compare import FEWEST_SEEDS, ArmScores
+from yolograft.study.statistics.critical import critical_value
+from yolograft.study.statistics.variance import governing_variances, sample_variance
 
 Members = tuple[int, ...]
 

@@ -26,13 +26,22 @@ LONGEST_CUT = 53
 class PlannedArm:
     """An arm on paper. label: safe as a folder name. model: whose baseline it is judged against.
 
-    expression: of its graft; empty for a baseline.
+    expression: of its graft; empty for a baseline. control: what it controls for (see `controls`), empty for
+    a baseline and a candidate. of: label of the graft a placebo stands beside. note: worth a line.
     """
 
     label: str
     model: str
     expression: str
     spec: ModelSpec
+    control: str = ""
+    of: str = ""
+    note: str = ""
+
+    @property
+    def baseline(self) -> bool:
+        """Whether others are judged against it."""
+        return not self.expression and not self.control
 
 
 def planned_arms(
@@ -54,13 +63,22 @@ def planned_arms(
         if baseline:
             arms.append(PlannedArm(name or BASELINE, model, "", stock))
         for item in grafts:
-            label = _joined(name, item.label) if name else item.label
+            label = joined(name, item.label) if name else item.label
             arms.append(PlannedArm(label, model, item.text(), graft(stock, item)))
+    check_labels(arms)
+    return arms
+
+
+def check_labels(arms: Sequence[PlannedArm]) -> None:
+    """See that no two arms share a label.
+
+    Raises:
+        StudyError: two do (YG603).
+    """
     labels = [arm.label for arm in arms]
     if len(set(labels)) != len(labels):
         cause = f"two arms share a label: {', '.join(labels)}"
         raise StudyError("YG603", cause, fix='give one a name: "mine=se@neck.p3"')
-    return arms
 
 
 def _names(models: Sequence[str]) -> dict[str, str]:
@@ -71,7 +89,7 @@ def _names(models: Sequence[str]) -> dict[str, str]:
         count = 1
         while name in names.values():
             count += 1
-            name = _joined(first, str(count), by="-")
+            name = joined(first, str(count), by="-")
         names[model] = name
     return names
 
@@ -84,10 +102,10 @@ def _name(model: str) -> str:
     path, _, scale = (model, "", "") if whole else model.rpartition(":")
     # A file name without a letter of ours comes to nothing.
     stem = folder_name(f"model {Path(path).stem}").removeprefix("model-")
-    return _joined(stem, scale, by="-") if scale else stem
+    return joined(stem, scale, by="-") if scale else stem
 
 
-def _joined(*parts: str, by: str = ".") -> str:
+def joined(*parts: str, by: str = ".") -> str:
     """The parts as one folder name; where it is cut, a hash of the whole keeps equal cuts apart."""
     whole = by.join(parts)
     if folder_name(whole) == whole:
@@ -111,16 +129,29 @@ def fitted_anchors(
 def judged_against(arms: Sequence[Mapping[str, Any]], *, across: bool) -> list[tuple[str, tuple[str, ...]]]:
     """Labels as (baseline, arms judged against it): every model's grafts; ``across``, the other models too.
 
+    Controls are not among them: they are no candidates, and take no share of the chance of error.
+
     Args:
-        arms: as a manifest holds them: label, baseline, and where it says so, model.
+        arms: as a manifest holds them: label, baseline, and where it says so, model and control.
         across: whether the other models' baselines are judged against the first one's.
     """
     bases = {arm.get("model"): arm["label"] for arm in arms if arm["baseline"]}
     pairs = [
-        (base, tuple(a["label"] for a in arms if a.get("model") == model and not a["baseline"]))
+        (base, tuple(a["label"] for a in arms if a.get("model") == model and _candidate(a)))
         for model, base in bases.items()
     ]
     if across and bases:
         first, *others = bases.values()
         pairs.append((first, tuple(others)))
     return [(base, others) for base, others in pairs if others]
+
+
+def _candidate(arm: Mapping[str, Any]) -> bool:
+    return not arm["baseline"] and not arm.get("control")
+
+
+def controls_against(arms: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Labels as (baseline, control), of every control its model's baseline; each is judged by itself."""
+    bases = {arm.get("model"): arm["label"] for arm in arms if arm["baseline"]}
+    controls = [arm for arm in arms if arm.get("control") and arm.get("model") in bases]
+    return [(bases[arm.get("model")], arm["label"]) for arm in controls]

@@ -6,7 +6,6 @@ Everything that shapes the outcome is in it; a run, a resumed run and a report r
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from yolograft.engine.batchsize import choose_batch
 from yolograft.engine.checkpoint import read_json, write_json
 from yolograft.engine.criteria import check_loss_settings
 from yolograft.engine.device import environment, open_fabric, resolve_precision
-from yolograft.engine.finetune import FineTuning, check_fine_tuning
+from yolograft.engine.finetune import check_fine_tuning
 from yolograft.engine.foreignfolder import read_source
 from yolograft.engine.modelfolder import StoredModel
 from yolograft.engine.recipe import Recipe
@@ -28,20 +27,39 @@ from yolograft.errors import CheckpointError, DataError, StudyError
 from yolograft.graph.expr import GraftSpec, folder_name
 from yolograft.graph.levels import STOCK
 from yolograft.graph.spec import ModelSpec
-from yolograft.models.build import build, inspect_spec, model_spec
+from yolograft.models.build import model_spec
 from yolograft.models.catalog import FAMILIES
 from yolograft.models.codebook import Codebook, references
 from yolograft.models.modelfile import is_model_file, read_model
 from yolograft.study.anchors import anchors_of_weights
-from yolograft.study.arms import PlannedArm, fitted_anchors, judged_against, planned_arms
-from yolograft.study.start import about_weights, weights_for
-from yolograft.study.stats import minimum_detectable
+from yolograft.study.arms import PlannedArm, check_labels, fitted_anchors, judged_against, planned_arms
+from yolograft.study.branching import branch_epoch, check_branches
+from yolograft.study.contrasts import check_contrasts
+from yolograft.study.controls import NEXT_SCALE, control_arms, control_rows, next_scale
+from yolograft.study.earlier import follow, tried_in
+from yolograft.study.grouping import group_facts
+from yolograft.study.plan_checks import check_plan, check_sizes, check_splits, check_weights
+from yolograft.study.plan_facts import arm_facts, data_facts
+from yolograft.study.sees import noise_of_bank, sees_line
+from yolograft.study.start import about_weights
+from yolograft.study.statistics.looks import look_alphas
 from yolograft.study.warnings import data_warnings
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
-# Run-to-run sd of AP on small sets trained from scratch, used until a study has its own.
-ASSUMED_SD = 2.4
+# What a manifest says of which an older one does not speak.
+DEFAULTS: Mapping[str, Any] = {
+    "alpha_plan": [0.05],
+    "paired": False,
+    "group": None,
+    "groups": None,
+    "bank": [],
+    "controls": [],
+    "follows": [],
+    "tried_before": 0,
+    "contrasts": [],
+    "branch_at": None,
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +71,12 @@ class Plan:
     where the head predicts. anchors: ``auto`` chooses them for the training images. auto_batch: the recipe's
     batch is a placeholder, to be measured. recipe_file: name and sha256 of the file the recipe began with.
     ablation: which parts the grafts are made of. more_models: beside the first, each with a baseline and all
-    grafts. across: the other models are judged against the first.
+    grafts. across: the other models are judged against the first. looks: seeds per arm at which it is judged;
+    once, at the end, when empty. paired: seeds are pairs, declared beforehand. group: rule by which images
+    belong together (see `grouping`). bank: folders with earlier runs of the same baseline. controls: arms
+    that tell a gain from its other causes (see `controls`). follows: earlier studies of the same question.
+    contrasts: arms judged against arms, as labels (new, base). branch: arms
+    go on from one half-trained baseline a seed (see `branching`).
     """
 
     kind: str
@@ -75,6 +98,19 @@ class Plan:
     ablation: Mapping[str, Any] | None = None
     more_models: tuple[str, ...] = ()
     across: bool = False
+    looks: tuple[int, ...] = ()
+    paired: bool = False
+    group: str = ""
+    bank: tuple[Path, ...] = ()
+    controls: tuple[str, ...] = ()
+    follows: tuple[Path, ...] = ()
+    contrasts: tuple[tuple[str, str], ...] = ()
+    branch: bool = False
+
+    @property
+    def looks_planned(self) -> tuple[int, ...]:
+        """Seeds per arm at which the study is judged."""
+        return self.looks or (len(self.seeds),)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -88,26 +124,23 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
     Raises:
         YolograftError: data, model, graft or folder is wrong; nothing has been trained then.
     """
-    _check_numbers(plan)
-    _check_models(plan)
+    check_plan(plan)
+    earlier = follow({run: read_manifest(run) for run in plan.follows}, plan.seeds)
     check_fine_tuning(plan.recipe, weights=bool(plan.weights))
     precision = resolve_precision(plan.recipe, plan.device)
     open_fabric(plan.device, precision)
     dataset = open_dataset(plan.data)
     train, held_out = dataset.split("train"), eval_split(dataset)
-    _check_splits(dataset, train, held_out)
+    check_splits(dataset, train, held_out)
+    groups = group_facts(dataset.split(held_out), plan.group)
     source = read_source(Path(plan.weights), force=plan.force) if plan.weights else None
     stock, anchors = _stock(plan, source, dataset, train, code)
-    planned = planned_arms(stock, plan.grafts, baseline=plan.baseline)
-    for item in planned:
-        check_loss_settings(FAMILIES[item.spec.family], plan.recipe)
-    arms = [_arm(item, code) for item in planned]
+    planned, controls = _arms(plan, stock, code)
+    arms = [arm_facts(item, code) for item in planned]
     each = [Arm(item.label, item.spec, code_of(item.spec, code)) for item in planned]
-    _check_weights(source, each, plan)
-    recipe, choice = plan.recipe, ""
-    if plan.auto_batch:
-        found = choose_batch(each, recipe, device=plan.device, precision=precision, images=len(train))
-        recipe, choice = recipe.model_copy(update={"batch": found.batch}), found.why
+    _check_arms(plan, planned, arms, code)
+    check_weights(source, each, plan)
+    recipe, choice = _recipe(plan, each, precision, images=len(train))
     manifest = {
         "schema": SCHEMA,
         "kind": plan.kind,
@@ -119,23 +152,28 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         "levels": list(plan.levels),
         "anchors": anchors or None,
         "family": planned[0].spec.family,
-        "data": _data_facts(plan, dataset, held_out),
+        "data": data_facts(plan.data, dataset, held_out),
         "arms": arms,
         "ablation": plan.ablation,
         **about_weights(plan.weights, source, force=plan.force),
         "code": {ref: {"sha256": user.sha256, "source": user.source} for ref, user in code.items()},
         "seeds": list(plan.seeds),
-        "looks": [len(plan.seeds)],
-        "margin": plan.margin,
+        **_judged_by(plan),
+        **groups,
+        "controls": controls,
+        "contrasts": [list(pair) for pair in plan.contrasts],
+        "branch_at": branch_epoch(recipe) if plan.branch else None,
+        **earlier,
         "recipe": recipe.to_json(),
         "recipe_sha256": recipe.digest(),
         "recipe_file": plan.recipe_file,
         "batch_choice": choice,
         "device": plan.device,
         "environment": environment(plan.device, precision),
-        "sees": _sees(plan, arms),
         "warnings": data_warnings(dataset, "train", held_out),
     }
+    manifest["bank"] = _bank(manifest, plan.bank)
+    manifest["sees"] = _sees(manifest)
     run = new_run_folder(base, folder_name(name))
     write_json(run / MANIFEST, manifest)
     _keep_sources(run, code)
@@ -149,12 +187,14 @@ def _stock(
     train: Sequence[ImageRecord],
     code: Codebook,
 ) -> tuple[dict[str, ModelSpec], list[dict[str, Any]]]:
-    """The ungrafted detector of every model, and what became of anchors, for the manifest.
+    """The ungrafted detector of every model and next scale, and what became of anchors, for the manifest.
 
     Those of trained weights come first: from them, anchors for the training images are chosen.
     """
     classes = len(dataset.names)
-    stock = {m: model_spec(m, num_classes=classes, levels=plan.levels, code=code) for m in plan.models}
+    larger = [next_scale(m) for m in plan.models] if NEXT_SCALE in plan.controls else []
+    models = dict.fromkeys((*plan.models, *larger))
+    stock = {m: model_spec(m, num_classes=classes, levels=plan.levels, code=code) for m in models}
     rows = []
     if source is not None:
         for model, spec in stock.items():
@@ -168,86 +208,88 @@ def _stock(
     return stock, rows
 
 
-def _sees(plan: Plan, arms: Sequence[Mapping[str, Any]]) -> str:
-    """What the budget sees where it sees least; empty for a study that gives no verdict."""
-    sizes = [len(others) for _, others in judged_against(arms, across=plan.across)]
-    return sees_line(len(plan.seeds), arms=min(sizes), verdicts=sum(sizes)) if sizes else ""
+def _arms(
+    plan: Plan, stock: Mapping[str, ModelSpec], code: Codebook
+) -> tuple[list[PlannedArm], list[dict[str, Any]]]:
+    """All arms, and what the manifest says of those that are controls."""
+    planned = planned_arms({m: stock[m] for m in plan.models}, plan.grafts, baseline=plan.baseline)
+    larger = {m: stock[next_scale(m)] for m in plan.models} if NEXT_SCALE in plan.controls else {}
+    controls, missing = control_arms(planned, plan.controls, larger, code=code)
+    check_labels([*planned, *controls])
+    check_contrasts(
+        plan.contrasts,
+        [arm.label for arm in (*planned, *controls)],
+        bases=[arm.label for arm in planned if arm.baseline],
+        looks=len(plan.looks_planned),
+    )
+    return [*planned, *controls], control_rows(controls, missing)
 
 
-def _data_facts(plan: Plan, dataset: Dataset, held_out: str) -> dict[str, Any]:
-    built_in = plan.data == "shapes"
+def _check_arms(
+    plan: Plan, planned: Sequence[PlannedArm], facts: Sequence[Mapping[str, Any]], code: Codebook
+) -> None:
+    for item in planned:
+        check_loss_settings(FAMILIES[item.spec.family], plan.recipe)
+    check_sizes(facts, plan.recipe)
+    if plan.branch:
+        check_branches(planned, plan.recipe, code=code)
+
+
+def _recipe(plan: Plan, arms: Sequence[Arm], precision: str, *, images: int) -> tuple[Recipe, str]:
+    """The recipe with its batch, and how the batch was chosen where it was measured."""
+    if not plan.auto_batch:
+        return plan.recipe, ""
+    found = choose_batch(arms, plan.recipe, device=plan.device, precision=precision, images=images)
+    return plan.recipe.model_copy(update={"batch": found.batch}), found.why
+
+
+def _judged_by(plan: Plan) -> dict[str, Any]:
+    """When and how the study is judged; the bank is filled in when the rest of the manifest is known."""
     return {
-        "path": plan.data if built_in else str(Path(plan.data).expanduser().resolve()),
-        "name": "shapes" if built_in else dataset.root.name,
-        "format": dataset.format,
-        "names": list(dataset.names),
-        "train": _split_facts(dataset, "train", dataset.split("train")),
-        "eval": _split_facts(dataset, held_out, dataset.split(held_out)),
+        "looks": list(plan.looks_planned),
+        "alpha_plan": list(look_alphas(plan.looks_planned)),
+        "paired": plan.paired,
+        "margin": plan.margin,
+        "bank": [],
     }
+
+
+def _bank(manifest: Mapping[str, Any], folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """Earlier runs of the same baseline, copied in, so that a verdict needs no other folder.
+
+    Raises:
+        StudyError: none is of the same kind (YG644), or their noise differs (YG608).
+    """
+    from yolograft.study.records.bank_match import match_bank
+    from yolograft.study.statistics.bank import Bank, pooled
+
+    if not folders:
+        return []
+    found = match_bank(folders, manifest)
+    if not found.groups:
+        why = found.skipped[0] if found.skipped else "no two runs of one machine"
+        raise StudyError("YG644", f"--bank: no earlier run is of this kind ({why})", fix="leave --bank out")
+    pooled(Bank(tuple(group.values for group in found.groups)), ())
+    return [group.to_json() for group in found.groups]
+
+
+def _sees(manifest: Mapping[str, Any]) -> str:
+    """What the budget sees where it sees least; empty for a study that gives no verdict."""
+    sizes = [len(others) for _, others in judged_against(manifest["arms"], across=manifest["across"])]
+    if not sizes:
+        return ""
+    return sees_line(
+        len(manifest["seeds"]),
+        arms=min(sizes),
+        verdicts=tried_in(manifest),
+        alpha=manifest["alpha_plan"][-1],
+        noise=noise_of_bank(manifest["bank"]),
+    )
 
 
 def code_of(spec: ModelSpec, code: Codebook) -> Codebook:
     """The part of the user's own classes a spec refers to."""
     return {ref: code[ref] for ref in references(spec) if ref in code}
-
-
-def _check_numbers(plan: Plan) -> None:
-    """What would otherwise come to light after the training."""
-    if not plan.seeds or len(set(plan.seeds)) != len(plan.seeds):
-        raise StudyError("YG605", f"seeds {list(plan.seeds)}", fix="--seeds 3: one run or more per arm")
-    if not (math.isfinite(plan.margin) and plan.margin > 0):
-        raise StudyError("YG601", f"the margin must be positive AP points, got {plan.margin}")
-
-
-def _check_models(plan: Plan) -> None:
-    """See that what is asked goes together with the number of models.
-
-    Raises:
-        StudyError: a model twice, an ablation or weights beside several models (YG172); models to be judged
-            against each other where there is one (YG173).
-    """
-    if plan.across and not plan.more_models:
-        cause = f"{plan.model} alone has nobody to be judged against"
-        raise StudyError("YG173", cause, fix="name another: --model yolov5n, or leave --recipe common out")
-    if not plan.more_models:
-        return
-    for asked, what in (
-        (len(set(plan.models)) < len(plan.models), "one of them twice"),
-        (plan.ablation, "--ablate"),
-        (plan.weights, "--weights"),
-    ):
-        if asked:
-            raise StudyError("YG172", f"{len(plan.models)} models and {what}", fix="a study for each model")
-
-
-def _check_weights(source: StoredModel | None, arms: Sequence[Arm], plan: Plan) -> None:
-    """See that every arm can start from the weights, and that what the recipe freezes is among them.
-
-    Raises:
-        CheckpointError: they do not fit (YG420).
-        SpecError: none of them lies in the backbone that is to be frozen (YG171).
-    """
-    if source is None:
-        return
-    for arm in arms:
-        detector = build(arm.spec, code=arm.code)
-        weights, _ = weights_for(detector, source, force=plan.force)
-        FineTuning(detector, plan.recipe, weights.keys())
-
-
-def _check_splits(dataset: Dataset, train: Sequence[ImageRecord], held_out: str) -> None:
-    where = str(dataset.root)
-    for name, records in (("train", train), (held_out, dataset.split(held_out))):
-        if not any((~record.crowd).any() for record in records):
-            raise DataError("YG342", f"split '{name}' holds {len(records)} images and no box", where=where)
-    shared = {r.image_id for r in train} & {r.image_id for r in dataset.split(held_out)}
-    if shared:
-        raise DataError(
-            "YG343",
-            f"{len(shared)} images are in train and in {held_out}, {min(shared)} first",
-            where=where,
-            fix="a result on training images says nothing: split them",
-        )
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
@@ -263,7 +305,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
     wrong = _unsafe(manifest)
     if wrong:
         raise CheckpointError("YG403", f"no manifest of ours: {wrong}", where=where, fix="start a new study")
-    return manifest
+    return {**DEFAULTS, "looks": [len(manifest.get("seeds", []))], **manifest}
 
 
 def _unsafe(manifest: Mapping[str, Any]) -> str:
@@ -290,58 +332,6 @@ def eval_split(dataset: Dataset) -> str:
         if name in dataset.splits:
             return name
     raise DataError("YG305", "no val, valid or test split to measure on", where=str(dataset.root))
-
-
-def sees_line(seeds: int, *, arms: int, verdicts: int = 0, sd: float = ASSUMED_SD) -> str:
-    """One line: which true difference this budget finds four times out of five.
-
-    Args:
-        arms: judged against one baseline; with it they tell how runs differ.
-        verdicts: that share the chance of error, where a study has more than these.
-    """
-    share = arms / max(verdicts, arms)
-    smallest = minimum_detectable(sd, seeds, arms=arms, alpha=0.05 * share)
-    if not math.isfinite(smallest):
-        return f"{seeds} seed(s) cannot carry a verdict: three per arm is the least"
-    return (
-        f"{seeds} seeds per arm find a true difference of {smallest:.1f} AP four times out of five, "
-        f"if runs differ by an sd of {sd:g} AP (small sets, from scratch)"
-    )
-
-
-def _arm(item: PlannedArm, code: Codebook) -> dict[str, Any]:
-    spec = item.spec
-    facts = inspect_spec(spec, code=code)
-    return {
-        "label": item.label,
-        "model": item.model,
-        "expression": item.expression,
-        "baseline": not item.expression,
-        "spec": spec.to_json(),
-        "spec_sha256": spec.digest(),
-        "layers": [
-            {
-                "name": f.name,
-                "module": f.module,
-                "inputs": list(f.inputs),
-                "out_channels": f.out_channels,
-                "stride": f.stride,
-                "params": f.params,
-                "new": "+" in f.name or bool(spec.layer(f.name).inside),
-            }
-            for f in facts
-        ],
-        "notes": [f.note for f in facts if f.note],
-    }
-
-
-def _split_facts(dataset: Dataset, name: str, records: Sequence[Any]) -> dict[str, Any]:
-    return {
-        "split": name,
-        "images": len(records),
-        "boxes": sum(len(record.boxes) for record in records),
-        "fingerprint": dataset.fingerprint(name),
-    }
 
 
 def _keep_sources(run: Path, code: Codebook) -> None:

@@ -1,4 +1,4 @@
-"""Everything a report shows, collected from a run folder; recomputable at any time from what is stored."""
+"""Everything a report shows, computed from a run folder or from records; recomputable at any time."""
 
 from __future__ import annotations
 
@@ -8,20 +8,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolograft.engine.arm import DIVERGED, DONE
-from yolograft.engine.checkpoint import read_json
-from yolograft.engine.runfolder import arm_folder
+from yolograft.engine.arm import DONE
+from yolograft.errors import CheckpointError
 from yolograft.study.ablation import interactions
 from yolograft.study.anchors import anchor_rows
-from yolograft.study.arms import judged_against
 from yolograft.study.detail import detail
-from yolograft.study.evidence import evidence_json
-from yolograft.study.plan import read_manifest
-from yolograft.study.stats import ArmScores, Comparison, compare
+from yolograft.study.judging import Judgement, judge_study
+from yolograft.study.noise import noise_of
+from yolograft.study.plan import MANIFEST
+from yolograft.study.records.studyrecord import (
+    COST,
+    SCORES,
+    StudyRecord,
+    folder_of,
+    is_record_folder,
+    read_study,
+)
+from yolograft.study.statistics.evidence import THIS_SPLIT
+from yolograft.study.where.of_study import Whereabouts, where_study
 
-UNFINISHED = "not enough seeds"
-SCORES, COST = "scores.json", "cost.json"
 METRICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l", "p", "r", "f1")
+__all__ = ["COST", "METRICS", "SCORES", "collect", "points", "results_of"]
+
+
+# What a verdict was planned with, as the manifest says it.
+_DESIGN = ("looks", "alpha_plan", "paired", "group", "bank", "controls", "follows", "tried_before")
 
 
 def points(value: float) -> float | None:
@@ -29,20 +40,50 @@ def points(value: float) -> float | None:
     return None if math.isnan(value) else 100 * value
 
 
-def collect(run: Path) -> dict[str, Any]:
-    """The content of ``results.json``. AP, P, R, F1 and differences are in points."""
-    manifest = read_manifest(run)
-    recipe = manifest["recipe"]
-    arms = [_arm(run, item, manifest["seeds"]) for item in manifest["arms"]]
+def collect(run: Path, *, where: bool = True) -> dict[str, Any]:
+    """The content of ``results.json``, from a run folder or a folder of records; see `results_of`.
+
+    Args:
+        where: whether to work out where the differences lie as well, which takes a while on large splits.
+
+    Raises:
+        CheckpointError: no manifest (YG401), or one that is not ours (YG403).
+        StudyError: a record that cannot be read (YG630), or a value that cannot be judged (YG6xx).
+    """
+    study = read_study(run)
+    if not is_record_folder(run):
+        return results_of(study, folder=folder_of(run), where=where)
+    try:
+        return results_of(study, where=where)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # The manifest of a stranger may lack anything that ours has.
+        cause = f"no manifest of ours: {type(error).__name__} {error}"
+        raise CheckpointError("YG403", cause, where=str(folder_of(run) / MANIFEST)) from error
+
+
+def results_of(study: StudyRecord, *, folder: Path | None = None, where: bool = False) -> dict[str, Any]:
+    """The content of ``results.json``. AP, P, R, F1 and differences are in points.
+
+    Args:
+        folder: the run folder, for what records do not hold.
+        where: see `collect`; only of a study that is over and whose runs belong together.
+
+    Raises:
+        StudyError: a value of the study cannot be judged (YG6xx).
+    """
+    manifest, judged = study.manifest, judge_study(study)
+    recipe, env = manifest["recipe"], manifest["environment"]
+    arms = [_arm(study, item, judged) for item in manifest["arms"]]
     waiting = sum(r["status"] == "missing" for arm in arms for r in arm["runs"])
-    _judge(arms, manifest["margin"], waiting, across=manifest.get("across", False))
-    env = manifest["environment"]
+    told = where and not waiting and not judged.unsound
+    lies = where_study(study, folder=folder, due=judged.due) if told else Whereabouts([], [])
     return {
         "schema": manifest["schema"],
         "kind": manifest["kind"],
-        "name": run.name,
+        "name": study.name,
         "created": manifest["created"],
         "status": "partial" if waiting else "complete",
+        "unsound": judged.unsound,
         "model": manifest["model"],
         "models": manifest.get("models", [manifest["model"]]),
         "across": manifest.get("across", False),
@@ -60,13 +101,19 @@ def collect(run: Path) -> dict[str, Any]:
             "device": env["device"],
             "threads": env["threads"],
         },
+        **{key: manifest[key] for key in _DESIGN},
         "sees": manifest["sees"],
-        "scope": "this evaluation split",
+        "scope": _scope(judged),
         "margin": manifest["margin"],
         "command": manifest["command"],
+        "recipe": recipe,
         "recipe_sha256": manifest["recipe_sha256"],
         "recipe_file": manifest.get("recipe_file"),
         "ablation": _ablation(manifest, arms, waiting),
+        "where": lies.tables,
+        "images": lies.images,
+        "noise": noise_of(study, judged.comparisons),
+        "contrasts": judged.contrasts,
         "warnings": manifest.get("warnings", []),
         "environment": env,
         "bitwise": all(_began_alike(r, env) for arm in arms for r in arm["runs"]),
@@ -74,25 +121,43 @@ def collect(run: Path) -> dict[str, Any]:
     }
 
 
-def _arm(run: Path, item: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
-    cost_file = run / "arms" / item["label"] / COST
-    cost = read_json(cost_file) if cost_file.exists() else {}
-    runs = [_run(run, item["label"], seed) for seed in seeds]
+def _arm(study: StudyRecord, item: Mapping[str, Any], judged: Judgement) -> dict[str, Any]:
+    label = item["label"]
+    runs = _runs(study, label, judged.due[label])
     done = [r for r in runs if r["status"] == DONE]
     measured = detail(runs)
     runs = [{key: value for key, value in r.items() if key not in measured} for r in runs]
     return {
         **{key: item[key] for key in ("label", "expression", "baseline", "layers", "spec_sha256")},
         "model": item.get("model"),
-        **cost,
+        "control": item.get("control", ""),
+        "of": item.get("of", ""),
+        **study.costs.get(label, {}),
         "train_seconds": _mean([r["seconds"] for r in done]),
         "images_per_second": _mean([r["images_per_second"] for r in done]),
         "runs": runs,
         "mean": {m: _mean([r[m] for r in done]) for m in METRICS},
         "sd": {m: _sd([r[m] for r in done]) for m in METRICS},
-        "comparison": None,
+        "comparison": judged.comparisons.get(label),
         **measured,
     }
+
+
+def _runs(study: StudyRecord, label: str, due: int) -> list[dict[str, Any]]:
+    """The scores of an arm's runs in the order planned; what is due and not there is missing."""
+    rows = []
+    for index, seed in enumerate(study.manifest["seeds"]):
+        if record := study.runs.get((label, seed)):
+            rows.append(dict(record.scores))
+        elif index < due:
+            rows.append({"seed": seed, "status": "missing"})
+    return rows
+
+
+def _scope(judged: Judgement) -> str:
+    """The narrowest scope among the verdicts: what the report as a whole may claim."""
+    scopes = {row["scope"] for row in judged.comparisons.values() if row.get("scope")}
+    return scopes.pop() if len(scopes) == 1 else THIS_SPLIT
 
 
 def _ablation(
@@ -103,13 +168,8 @@ def _ablation(
     return interactions(asked, arms) if asked and not waiting else asked
 
 
-def _run(run: Path, label: str, seed: int) -> dict[str, Any]:
-    path = arm_folder(run, label, seed) / SCORES
-    return read_json(path) if path.exists() else {"seed": seed, "status": "missing"}
-
-
 def _began_alike(run: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
-    return all(environment[key] == value for key, value in run.get("environment", {}).items())
+    return all(environment.get(key) == value for key, value in run.get("environment", {}).items())
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -120,53 +180,3 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _sd(values: Sequence[float | None]) -> float | None:
     known = [v for v in values if v is not None]
     return statistics.stdev(known) if len(known) > 1 else None
-
-
-def _judge(arms: Sequence[dict[str, Any]], margin: float, waiting: int, *, across: bool) -> None:
-    """Put each arm's comparison with the baseline it is judged against into its entry.
-
-    The manifest plans one look, at the end: before that no verdict is given, whatever the numbers say. The
-    chance of a false verdict is kept over all verdicts of the study, whichever baselines they speak of.
-    """
-    by_label = {arm["label"]: arm for arm in arms}
-    pairs = judged_against(arms, across=across)
-    tried = sum(len(others) for _, others in pairs)
-    for base, others in pairs:
-        named = [_against(by_label[label], base) for label in others]
-        judged = compare(_scores(by_label[base], base), named, margin=margin, tried=tried)
-        for label, found in zip(others, judged, strict=True):
-            comparison = _unfinished(found, waiting) if waiting else _comparison(found)
-            by_label[label]["comparison"] = comparison | {"against": base}
-
-
-def _against(arm: Mapping[str, Any], base: str) -> ArmScores:
-    """The scores of an arm, under a name that says which other model it is set against."""
-    return _scores(arm, f"{arm['label']} vs {base}" if arm["baseline"] else arm["label"])
-
-
-def _scores(arm: Mapping[str, Any], label: str) -> ArmScores:
-    values = tuple(r["ap"] for r in arm["runs"] if r["status"] == DONE and r["ap"] is not None)
-    return ArmScores(label, values, sum(r["status"] == DIVERGED for r in arm["runs"]))
-
-
-def _comparison(comparison: Comparison) -> dict[str, Any]:
-    numbers = ("delta", "low", "high", "level", "se", "p_value")
-    out: dict[str, Any] = {key: _finite(getattr(comparison, key)) for key in numbers}
-    return out | {
-        "df": comparison.df,
-        "verdict": comparison.verdict,
-        "sentence": comparison.sentence,
-        "known": comparison.known,
-        "evidence": evidence_json(comparison.evidence),
-    }
-
-
-def _unfinished(comparison: Comparison, waiting: int) -> dict[str, Any]:
-    shown = {"delta": _finite(comparison.delta), "verdict": UNFINISHED, "sentence": "", "known": ""}
-    sentence = f"{comparison.label}: the study is not finished, {waiting} runs are missing -> {UNFINISHED}"
-    unknown = dict.fromkeys(("low", "high", "level", "se", "p_value", "df"))
-    return unknown | shown | {"sentence": sentence, "known": "no look is planned before the last run is in"}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -1,9 +1,14 @@
-"""Runs a study from its manifest: seed by seed, arms in lockstep; a second call goes on where it stopped."""
+"""Runs a study from its manifest: seed by seed, arms in lockstep; a second call goes on where it stopped.
+
+With several looks, what is stored is judged after each; arms whose verdict fell take no further seed. The
+decision is a function of the manifest and the stored runs, so a resumed study takes the same one.
+"""
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +32,19 @@ from yolograft.metrics.coco import evaluate_coco
 from yolograft.metrics.cost import peak_memory_mb
 from yolograft.models.codebook import Codebook
 from yolograft.models.detector import Detector
+from yolograft.study.branching import trunk_folder, trunk_label
+from yolograft.study.controls import IDENTITY
 from yolograft.study.cost import measure_cost
+from yolograft.study.judging import judge_study
+from yolograft.study.pace import Pace
 from yolograft.study.plan import code_of, read_manifest
+from yolograft.study.plan_facts import widest_stride
+from yolograft.study.records.studyrecord import keep_record, read_study
+from yolograft.study.report.samples import gallery
 from yolograft.study.results import COST, SCORES, collect, points
-from yolograft.study.samples import gallery
 from yolograft.study.scores import score_run
-from yolograft.study.start import start_arms, started_from
+from yolograft.study.sequence import Look, going_on, looks_of
+from yolograft.study.start import start_apart, start_arms, started_from
 
 CHECKPOINTS = "checkpoints"
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
@@ -55,7 +67,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Bench:
-    """All that the seeds of one study share. measure: the evaluation split."""
+    """All that the seeds of one study share. measure: the evaluation split. trunk: what arms branch from."""
 
     run: Path
     manifest: Mapping[str, Any]
@@ -63,7 +75,8 @@ class Bench:
     dataset: Dataset
     measure: EvalStream
     execution: Execution
-    progress: Progress
+    progress: Pace
+    trunk: Arm | None = None
 
 
 def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Progress) -> dict[str, Any]:
@@ -82,25 +95,58 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
         dataset = _open_data(manifest)
         execution = _as_planned(manifest, execution, progress)
         held_out = dataset.split(manifest["data"]["eval"]["split"])
-        measure = EvalStream(held_out, imgsz=recipe.imgsz, batch=recipe.batch, cache=execution.cache)
-        bench = Bench(run, manifest, recipe, dataset, measure, execution, progress)
+        stride = widest_stride(manifest["arms"])
+        measure = EvalStream(
+            held_out, imgsz=recipe.imgsz, batch=recipe.batch, cache=execution.cache, stride=stride
+        )
+        pace = Pace(progress, arms=len(manifest["arms"]))
         arms = start_arms([_arm(item, code) for item in manifest["arms"]], manifest, recipe, progress)
-        for seed in manifest["seeds"]:
-            _run_seed(bench, arms, seed)
-            publish(run, dataset, lang=execution.lang)
-        return publish(run, dataset, lang=execution.lang)
+        trunk = next((arm for arm in arms if arm.label == trunk_label(manifest)), None)
+        bench = Bench(run, manifest, recipe, dataset, measure, execution, pace, trunk)
+        return _look_by_look(bench, arms)
+
+
+def _look_by_look(bench: Bench, arms: Sequence[Arm]) -> dict[str, Any]:
+    """Train up to each planned look and judge there; what has its verdict stops. The results."""
+    seeds, lang = bench.manifest["seeds"], bench.execution.lang
+    going = frozenset(arm.label for arm in arms)
+    done = 0
+    for look in looks_of(bench.manifest):
+        for index, seed in enumerate(seeds[done : look.seeds], start=done):
+            bench.progress.seeds_left(len(seeds) - index)
+            if _run_seed(bench, [arm for arm in arms if arm.label in going], seed):
+                publish(bench.run, bench.dataset, lang=lang)
+        done, going = look.seeds, going & _going_on(bench, look)
+        if not going:
+            break
+        bench.progress.note(f"look at {done} seeds: {', '.join(sorted(going))} go on")
+    return publish(bench.run, bench.dataset, lang=lang)
+
+
+def _going_on(bench: Bench, look: Look) -> frozenset[str]:
+    """Who trains on after a look, judged from the runs up to it, whatever else the folder holds by now."""
+    if look.last:
+        return frozenset()
+    study = read_study(bench.run)
+    seen = set(bench.manifest["seeds"][: look.seeds])
+    judged = judge_study(replace(study, runs={key: r for key, r in study.runs.items() if key[1] in seen}))
+    if judged.unsound:
+        bench.progress.note(f"no further seed is trained, no verdict can fall: {judged.unsound}")
+        return frozenset()
+    return going_on(bench.manifest, judged.comparisons, look)
 
 
 def publish(run: Path, dataset: Dataset | None, *, lang: str = "en") -> dict[str, Any]:
-    """Write ``results.json``, ``report.html`` and the tables from what the run folder holds."""
-    from yolograft.study.paper_tables import FOLDER, write_tables
-    from yolograft.study.report import write_report
+    """Write ``results.json``, ``report.html`` and what a paper takes from what the run folder holds."""
+    from yolograft.study.paper.folder import write_paper
+    from yolograft.study.paper.tables import FOLDER
+    from yolograft.study.report.page import write_report
 
     results = collect(run)
     write_json(run / "results.json", results)
     samples = gallery(run, results, dataset) if dataset is not None else ()
     write_report(results, run / "report.html", samples=samples, lang=lang)
-    write_tables(results, run / FOLDER)
+    write_paper(results, run / FOLDER)
     return results
 
 
@@ -133,15 +179,19 @@ def _as_planned(manifest: Mapping[str, Any], execution: Execution, progress: Pro
     return replace(execution, settings=replace(execution.settings, precision=precision))
 
 
-def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
+def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> bool:
+    """Train what a seed still lacks; whether there was anything."""
     recipe, dataset, measure = bench.recipe, bench.dataset, bench.measure
     places = {arm.label: arm_folder(bench.run, arm.label, seed) for arm in arms}
     missing = [arm for arm in arms if not (places[arm.label] / SCORES).exists()]
-    for place in places.values():
+    for label, place in places.items():
         if (place / SCORES).exists():
             _drop_checkpoints(place)
+            _keep(bench, label, seed)
     if not missing:
-        return
+        return False
+    again = {item["label"] for item in bench.manifest["arms"] if item.get("control") == IDENTITY}
+    missing = [start_apart(arm, seed) if arm.label in again else arm for arm in missing]
     execution = bench.execution
     stream = recipe_stream(
         dataset.split("train"), recipe, seed=seed, workers=execution.workers, cache=execution.cache
@@ -156,23 +206,38 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> None:
     folders = [places[arm.label] for arm in missing]
     bench.progress.note(f"seed {seed}: {', '.join(arm.label for arm in missing)}")
     recorders = open_recorders(bench.execution.loggers, bench.run)
+    call = functools.partial(
+        train,
+        stream=stream,
+        recipe=recipe,
+        seed=seed,
+        settings=bench.execution.settings,
+        progress=bench.progress,
+        curve=curve,
+        recorders=recorders,
+    )
     try:
-        finished = train(
-            missing,
-            stream,
-            recipe,
-            seed=seed,
-            folders=[folder / CHECKPOINTS for folder in folders],
-            settings=bench.execution.settings,
-            progress=bench.progress,
-            curve=curve,
-            recorders=recorders,
-        )
+        finished = _train(bench, missing, [folder / CHECKPOINTS for folder in folders], call, seed)
     finally:
         for recorder in recorders:
             recorder.close()
     for trained, folder in zip(finished, folders, strict=True):
         _finish(bench, trained, folder)
+    shutil.rmtree(trunk_folder(bench.run, seed), ignore_errors=True)
+    return True
+
+
+def _train(
+    bench: Bench, arms: Sequence[Arm], folders: Sequence[Path], call: Callable[..., list[ArmRun]], seed: int
+) -> list[ArmRun]:
+    """All arms side by side; where they branch, from the trunk, which is trained first."""
+    epoch = bench.manifest["branch_at"]
+    if epoch is None or bench.trunk is None:
+        return call(arms, folders=folders)
+    trunk = trunk_folder(bench.run, seed)
+    # Nothing is left to do where the trunk stands already; one that diverged has branches that did.
+    call([bench.trunk], folders=[trunk], until=epoch)
+    return call(arms, folders=folders, trunk=trunk)
 
 
 def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
@@ -208,6 +273,12 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
             write_json(cost, measure_cost(trained.shadow, recipe))
     write_json(folder / SCORES, scores)
     _drop_checkpoints(folder)
+    _keep(bench, trained.arm.label, trained.seed)
+
+
+def _keep(bench: Bench, label: str, seed: int) -> None:
+    """Keep the record of a finished run, from which a verdict can be given anywhere."""
+    keep_record(bench.run, bench.manifest, label, seed)
 
 
 def _drop_checkpoints(folder: Path) -> None:

@@ -17,6 +17,7 @@ from yolograft.metrics.matches import MatchTable, build_match_table
 from yolograft.metrics.scores import CONFIDENCES, best_f1, precision_over_recall, rates_at
 from yolograft.study.detail import curve_text
 from yolograft.study.results import points
+from yolograft.study.where.kept_parts import keep_parts
 
 DETECTIONS, MATCHES = "detections.npz", "matches.npz"
 
@@ -58,7 +59,7 @@ def score_table(
 def score_run(
     folder: Path, records: Sequence[ImageRecord], table: DetectionTable, names: Sequence[str]
 ) -> dict[str, Any]:
-    """Score a run and keep its detections and match table in its folder.
+    """Score a run and keep its detections, match table and parts (`study.kept_parts`) in its folder.
 
     Returns:
         the scores of `score_table`, its ``curves`` and its ``confusion`` (see there).
@@ -66,6 +67,7 @@ def score_run(
     table.save(folder / DETECTIONS)
     matches = build_match_table(records, table, len(names))
     matches.save(folder / MATCHES)
+    keep_parts(folder, records, table, matches)
     scores = score_table(records, table, names, matches=matches)
     counts = confusion(records, table, len(names), confidence=scores["f1_confidence"])
     return scores | {"curves": curves(matches), "confusion": counts}

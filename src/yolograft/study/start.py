@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from yolograft import rng
 from yolograft.engine.arm import Arm
 from yolograft.engine.foreignfolder import lines_of_file, own_tensors, read_source, source_sha256
 from yolograft.engine.modelfolder import StoredModel, best_warning
@@ -19,6 +21,9 @@ from yolograft.graph.anchors import ANCHORS
 from yolograft.models.build import build
 from yolograft.models.detector import Detector, key_of
 from yolograft.models.weights import LoadReport, kept_weights, prove_identity
+
+# How far the start of an A/A arm lies from its baseline's, relative to each weight.
+APART = 1e-3
 
 
 def weights_for(
@@ -114,6 +119,29 @@ def with_weights(
         grafted.load_state_dict({**grafted.state_dict(), **weights})
         progress.note(f"{arm.label}: {prove_identity(base, grafted, imgsz=recipe.imgsz).line()}")
     return replace(arm, weights=weights)
+
+
+def start_apart(arm: Arm, seed: int) -> Arm:
+    """The arm from a start of its own: every weight it would start with, times 1 + .001 z.
+
+    For an A/A arm, which would otherwise repeat its baseline bit for bit. Runs that differ by a single bit at
+    the start end as far apart as runs of different seeds (Summers, Dinneen 2021, arXiv 2103.04514); a
+    thousandth survives the rounding of half precision and costs nothing.
+
+    Args:
+        seed: of the run; it gives the start of a fresh arm, and the z.
+    """
+    detector = build(arm.spec, seed=seed, code=arm.code)
+    state = {**detector.state_dict(), **arm.weights}
+    learned = {name for name, parameter in detector.named_parameters() if parameter.requires_grad}
+    kept = arm.weights.keys() or learned
+    moved = {name: _apart(state[name], seed, name) if name in learned else state[name] for name in kept}
+    return replace(arm, weights=moved)
+
+
+def _apart(weight: Tensor, seed: int, name: str) -> Tensor:
+    z = rng.stream(seed, "start apart", name).standard_normal(tuple(weight.shape))
+    return weight * (1 + APART * torch.as_tensor(z, dtype=weight.dtype, device=weight.device))
 
 
 def _other_boxes(arm: Arm, source: StoredModel, report: LoadReport) -> bool:

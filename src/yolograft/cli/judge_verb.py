@@ -1,0 +1,163 @@
+"""``yolograft judge``: the verdict for detectors that other tools trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from yolograft.cli.options import Output
+from yolograft.cli.terminal import plain_table, print_json, say
+from yolograft.errors import StudyError
+
+if TYPE_CHECKING:
+    from yolograft.study.judge.from_predictions import Judged
+
+Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
+HEADS = {
+    "en": {"arm": "arm", "runs": "runs", "each": "AP of each run", "difference": "difference",
+           "known": "known", "warning": "warning", "saved": "saved"},
+    "zh": {"arm": "组", "runs": "次数", "each": "各次 AP", "difference": "差值", "known": "已知",
+           "warning": "注意", "saved": "已保存"},
+}  # fmt: skip
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Judging:
+    """What is fixed before looking, and what the files mean.
+
+    Parameters
+    ----------
+    gt
+        Ground truth: a COCO JSON, a dataset folder or its data.yaml.
+    split
+        Split of a dataset given as --gt.
+    margin
+        Smallest difference that matters, in AP points.
+    group
+        Images that belong together: folder, prefix:8, prefix:_ or FILE.csv.
+    looks
+        Seeds per arm at which you planned to look: one number, or 3,5,10.
+    tried
+        Modules tried in all, those not shown here too.
+    image_ids
+        What image_id means, where it cannot be found out: ids of the ground truth, or file names.
+    category_ids
+        What category_id means: ids of the ground truth, or classes counted from 0 or 1.
+    """
+
+    gt: Path | None = None
+    split: str = "val"
+    margin: float = 0.5
+    group: str | None = None
+    looks: str | None = None
+    tried: int | None = None
+    image_ids: Literal["ids", "names"] | None = None
+    category_ids: Literal["ids", "0", "1"] | None = None
+
+
+def judge_(
+    *runs: str,
+    base: Words = None,
+    new: Words = None,
+    new_name: str = "new",
+    save: Path | None = None,
+    judging: Judging | None = None,
+    output: Output | None = None,
+) -> None:
+    """Judge detectors that any tool trained: prediction files, or run folders of ultralytics, YOLOv5, YOLOX.
+
+    judge --gt val.json --base a0.json a1.json a2.json --new b0.json b1.json b2.json; several modules:
+    --new cbam=b0.json,b1.json,b2.json se=c0.json,c1.json,c2.json. Or: judge runs/detect/train*
+
+    Parameters
+    ----------
+    runs
+        Run folders; those of equal recipe are seeds of one group. One run folder of ours: its verdict.
+    base
+        Prediction files of the baseline, one for each run; with run folders, the baseline's folders.
+    new
+        Prediction files of the module, one for each run; NAME=FILE,FILE for several modules.
+    new_name
+        What the module is called.
+    save
+        New folder for judge.json and the match table of each run.
+    """
+    from yolograft.study.judge.naming import files_of
+    from yolograft.study.judge.saving import check_new, save_judged
+
+    output = output or Output()
+    if save is not None:
+        check_new(save)
+    folders = files_of(runs)
+    if len(folders) == 1 and (folders[0] / "manifest.json").is_file():
+        from yolograft.cli.verdict_verb import verdict_
+
+        # A run folder of ours has a verdict of its own.
+        verdict_(folders[0], output=output)
+        return
+    judged = _judged(folders, base or [], new or [], new_name, judging or Judging(), output.lang)
+    if save is not None:
+        save_judged(judged, save)
+    if output.json:
+        print_json(judged.document)
+        return
+    _lines(judged, output.lang)
+    if save is not None:
+        say(f"{HEADS[output.lang]['saved']}: {save / 'judge.json'}")
+
+
+def _judged(
+    folders: Sequence[Path], base: Sequence[str], new: Sequence[str], name: str, judging: Judging, lang: str
+) -> Judged:
+    from yolograft.study.judge.asked import Asked
+    from yolograft.study.judge.from_predictions import judge_predictions
+    from yolograft.study.judge.from_runs import judge_runs
+    from yolograft.study.judge.naming import files_of, groups_of, read_looks
+
+    asked = Asked(
+        gt=judging.gt,
+        split=judging.split,
+        margin=judging.margin,
+        group=judging.group or "",
+        looks=read_looks(judging.looks),
+        tried=judging.tried,
+        images=judging.image_ids,
+        categories=judging.category_ids,
+    )
+    if folders and new:
+        raise StudyError("YG665", "run folders and --new", fix="give run folders, or --gt, --base and --new")
+    if folders:
+        return judge_runs(folders, asked, base=files_of(base), lang=lang)
+    return judge_predictions(files_of(base), groups_of(new, name), asked, lang=lang)
+
+
+def _lines(judged: Judged, lang: str) -> None:
+    document, words = judged.document, HEADS[lang]
+    arms: Sequence[Mapping[str, Any]] = document["arms"]
+    if truth := document.get("gt"):
+        say(f"{truth['file']}: {truth['images']} images, {truth['boxes']} boxes, {truth['classes']} classes")
+    heads = (words["arm"], words["runs"], "AP", "sd", words["difference"], words["each"])
+    plain_table(heads, [_row(arm) for arm in arms])
+    for note in document["notes"]:
+        say(f"  {words['warning']}: {note['text']}" if note["warns"] else f"  {note['text']}")
+    for arm in arms:
+        if found := arm["comparison"]:
+            say(f"\n{found['sentence']}")
+            if found["known"]:
+                say(f"  {words['known']}: {found['known']}")
+
+
+def _row(arm: Mapping[str, Any]) -> tuple[object, ...]:
+    found = arm["comparison"]
+    shown = "-"
+    if found and found["delta"] is not None:
+        shown = f"{found['delta']:+.2f}"
+        if found["low"] is not None:
+            shown += f" [{found['low']:+.2f}, {found['high']:+.2f}]"
+    each = " ".join("-" if run["ap"] is None else f"{run['ap']:.2f}" for run in arm["runs"])
+    return (arm["label"], len(arm["runs"]), arm["mean"], arm["sd"], shown, each)

@@ -1,0 +1,134 @@
+"""``yolograft plan``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from yolograft.cli.options import Machine, Output, Training
+from yolograft.cli.terminal import plain_table, print_json, say
+
+Grafts = Annotated[
+    list[str] | None, Parameter(negative="", help="One arm: a graft expression. Repeat for more.")
+]
+Banks = Annotated[
+    list[Path] | None,
+    Parameter(negative="", help="Folder with earlier runs of the same baseline. Repeat for more."),
+]
+
+
+def plan_(
+    model: str | None = None,
+    /,
+    *,
+    graft: Grafts = None,
+    margin: float = 0.5,
+    pilot: Path | None = None,
+    bank: Banks = None,
+    hours: float | None = None,
+    training: Training | None = None,
+    machine: Machine | None = None,
+    output: Output | None = None,
+) -> None:
+    """Say what a study would take before it is started: seeds, images and hours for a difference.
+
+    Without a pilot a few steps are timed, and the noise is a prior for sets of this size, which is said.
+
+    Parameters
+    ----------
+    model
+        Model name; that of the weights, or yolov8n, when left out.
+    margin
+        Smallest difference that matters, in AP points.
+    pilot
+        Finished run folder or records whose noise and speed stand for the planned study.
+    hours
+        A budget: which difference it can see.
+    """
+    from yolograft.cli import launch
+    from yolograft.graph.expr import parse_graft
+    from yolograft.models.codebook import from_grafts
+    from yolograft.models.modelfile import from_model
+    from yolograft.study.forecast import forecast
+
+    training, machine, output = training or Training(), machine or Machine(), output or Output()
+    named = model or launch.model_of(training)
+    grafts = tuple(parse_graft(text, init=launch.start_of(training)) for text in graft or ())
+    asked = launch.plan_of(
+        training,
+        machine,
+        demo={},
+        kind="compare",
+        model=named,
+        grafts=grafts,
+        seeds=(0, 1, 2),
+        margin=margin,
+        bank=tuple(bank or ()),
+    )
+    code = from_grafts(asked.grafts) | from_model(named, training.code)
+    found = forecast(asked, code, pilot=pilot, hours=hours)
+    if output.json:
+        print_json(found)
+        return
+    for line in lines(found, zh=output.lang == "zh"):
+        say(line)
+    heads = HEADS_ZH if output.lang == "zh" else HEADS
+    plain_table(heads, [table_row(row, zh=output.lang == "zh") for row in found["rows"]])
+    if line := budget_line(found, zh=output.lang == "zh"):
+        say(f"\n{line}")
+
+
+HEADS = ("true difference (AP)", "seeds per arm", "hours here", "images needed")
+HEADS_ZH = ("真实差异 (AP)", "每组种子数", "本机小时数", "所需图像数")
+
+
+def lines(found: Mapping[str, Any], *, zh: bool) -> list[str]:
+    """What the table rests on."""
+    arms, sd, planned = found["arms"], found["sd"], found["planned_sd"]
+    if zh:
+        said = [
+            f"{found['model']}，{found['data']}（训练 {found['train_images']} 张图，{found['epochs']} 轮），"
+            f"一个基线与 {arms} 个候选组，功效 80 %",
+            f"各次训练的标准差：{sd:.2f} AP，按 {planned:.2f} 规划"
+            f"（{'实测' if found['df'] else '先验值，未实测'}）",
+        ]
+        if found["timed"]:
+            said.append(f"所有组训练一个种子：{found['seconds_per_seed'] / 60:.1f} 分钟")
+        unknown = "图像带来的波动未测：只按种子规划；--pilot RUN 可测得"
+        return said if found["units"] else [*said, unknown]
+    said = [
+        f"{found['model']} on {found['data']} ({found['train_images']} training images, "
+        f"{found['epochs']} epochs), one baseline and {arms} candidate(s), 80 % power",
+        f"runs differ by an sd of {sd:.2f} AP, planned with {planned:.2f} ({found['source']})",
+    ]
+    if found["timed"]:
+        said.append(f"one seed of all arms: {found['seconds_per_seed'] / 60:.1f} min ({found['timed']})")
+    unknown = "what images add is not known: planned for seeds alone; a --pilot RUN measures it"
+    return said if found["units"] else [*said, unknown]
+
+
+def table_row(row: Mapping[str, Any], *, zh: bool) -> tuple[str, str, str, str]:
+    """One difference and its price; where images are the limit no number of seeds is named."""
+    more = "种子再多也看不出" if zh else "no number of seeds"
+    seeds = f"{row['seeds']:,}" if row["seeds"] else more
+    hours = "-" if row["hours"] is None else f"{row['hours']:.1f}"
+    images = f">= {row['images']:,}" if row["images"] else "-"
+    return f"{row['difference']:g}", seeds, hours, images
+
+
+def budget_line(found: Mapping[str, Any], *, zh: bool) -> str:
+    """What the hours asked for can see; empty where none were."""
+    budget = found["budget"]
+    if budget is None:
+        return ""
+    hours, seeds, smallest = budget["hours"], budget["seeds"], budget["difference"]
+    if smallest is None:
+        few = f"{hours:g} h are {seeds} seed(s) per arm: too few for any verdict, three are the least"
+        return f"{hours:g} 小时只够每组 {seeds} 个种子：至少三个才能下结论" if zh else few
+    if zh:
+        return f"{hours:g} 小时：每组 {seeds} 个种子，有五分之四的机会看出 {smallest:.1f} AP 的真实差异"
+    found_of = f"{seeds} seeds per arm find a true difference of {smallest:.1f} AP"
+    return f"{hours:g} h: {found_of} four times out of five"

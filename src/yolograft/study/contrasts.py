@@ -1,0 +1,56 @@
+"""Arm against arm: comparisons of two candidates, named before the first run.
+
+Whether one module is better than another is not answered by two verdicts against the baseline: "helps" and
+"not enough seeds" may differ by nothing. A contrast is a verdict of its own, and shares the chance of error
+with all others of the study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from yolograft.errors import StudyError
+
+
+def read_contrast(text: str) -> tuple[str, str]:
+    """``NEW,BASE`` as two labels.
+
+    Raises:
+        StudyError: it does not name two (YG645).
+    """
+    labels = tuple(label.strip() for label in text.split(","))
+    if len(labels) != 2 or not all(labels) or labels[0] == labels[1]:
+        raise StudyError("YG645", f"--contrast {text}", fix="two labels of arms: --contrast NEW,OTHER")
+    return labels[0], labels[1]
+
+
+def check_contrasts(
+    contrasts: Sequence[tuple[str, str]], labels: Collection[str], *, bases: Collection[str], looks: int
+) -> None:
+    """See that every contrast is of two arms of the study and asked once.
+
+    Args:
+        labels: of all arms. bases: of baselines, against which every arm is judged anyway. looks: planned.
+
+    Raises:
+        StudyError: it is not, or the study has several looks (YG645).
+    """
+    if contrasts and looks > 1:
+        cause = "contrasts at several looks: one takes both arms with every seed"
+        raise StudyError("YG645", cause, fix="leave --until-verdict out")
+    seen: set[frozenset[str]] = set()
+    for pair in contrasts:
+        for label in pair:
+            if label not in labels:
+                raise StudyError("YG645", f"no arm '{label}'", fix=f"arms: {', '.join(sorted(labels))}")
+        if pair[1] in bases:
+            raise StudyError("YG645", f"'{pair[0]}' is judged against {pair[1]} anyway", fix="leave it out")
+        if frozenset(pair) in seen:
+            raise StudyError("YG645", f"the contrast of {' and '.join(pair)} stands twice")
+        seen.add(frozenset(pair))
+
+
+def contrasts_of(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Labels as (new, base), as the manifest names them."""
+    return [(str(new), str(base)) for new, base in manifest.get("contrasts") or []]

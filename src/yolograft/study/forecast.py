@@ -1,0 +1,121 @@
+"""What a study would take before it is started: seeds, images and hours for a difference, on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from yolograft.data.source import open_dataset
+from yolograft.engine.arm import Arm
+from yolograft.engine.recipe import Recipe
+from yolograft.engine.train import Settings
+from yolograft.graph.spec import ModelSpec
+from yolograft.models.codebook import Codebook
+from yolograft.study.arms import judged_against
+from yolograft.study.budget import (
+    Outlook,
+    budget_rows,
+    limited_by_images,
+    outlook_of_bank,
+    outlook_of_pilot,
+    outlook_of_prior,
+    seconds_of_pilot,
+    within,
+)
+from yolograft.study.plan import Plan, code_of, create_study, read_manifest
+from yolograft.study.records.studyrecord import read_study
+from yolograft.study.results import results_of
+from yolograft.study.trial import seconds_per_epoch
+
+# Beside the margin asked for; they show how fast the price falls.
+DIFFERENCES = (0.5, 1.0, 2.0, 4.0)
+
+
+def forecast(
+    plan: Plan, code: Codebook, *, pilot: Path | None = None, hours: float | None = None, trial: bool = True
+) -> dict[str, Any]:
+    """The price of every difference, as JSON values; nothing is left on disk.
+
+    Args:
+        plan: of the study as it would be started; its seeds do not matter, its margin is among the rows.
+        pilot: run or record folder whose noise and speed stand for the planned one.
+        hours: a budget to say what it can see.
+        trial: whether a few steps may be timed where there is no pilot.
+
+    Raises:
+        YolograftError: the study could not be planned, or the pilot is none (YG638).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = read_manifest(create_study(plan, base=Path(folder), name="plan", code=code))
+    outlook = _outlook(manifest, pilot)
+    outlook = _timed(outlook, manifest, plan, code, pilot=pilot, trial=trial)
+    rows = budget_rows(outlook, (*DIFFERENCES, plan.margin))
+    return {
+        "model": manifest["model"],
+        "data": manifest["data"]["name"],
+        "train_images": manifest["data"]["train"]["images"],
+        "eval_images": manifest["data"]["eval"]["images"],
+        "epochs": manifest["recipe"]["epochs"],
+        "margin": plan.margin,
+        "arms": outlook.arms,
+        "sd": outlook.sd,
+        "planned_sd": outlook.planned_sd,
+        "source": outlook.source,
+        "df": outlook.df,
+        "image_variance": outlook.image_variance if outlook.units else None,
+        "units": outlook.units,
+        "bank_df": outlook.bank_df,
+        "seconds_per_seed": outlook.seconds,
+        "timed": outlook.timed,
+        "rows": [row | {"limited_by_images": limited_by_images(row, outlook)} for row in rows],
+        "budget": within(outlook, hours) if hours is not None else None,
+    }
+
+
+def _outlook(manifest: Mapping[str, Any], pilot: Path | None) -> Outlook:
+    """The noise, from the bank, the pilot or a prior, in this order; images' part from the pilot alone."""
+    pairs = judged_against(manifest["arms"], across=manifest["across"])
+    arms = max(sum(len(others) for _, others in pairs), 1)
+    found = outlook_of_prior(manifest["data"]["train"]["images"])
+    if pilot is not None:
+        study = read_study(pilot)
+        found = outlook_of_pilot(study, results_of(study)["noise"])
+    if manifest["bank"]:
+        lent = outlook_of_bank([row["values"] for row in manifest["bank"]])
+        found = replace(lent, image_variance=found.image_variance, units=found.units)
+    return replace(found, arms=arms)
+
+
+def _timed(
+    outlook: Outlook,
+    manifest: Mapping[str, Any],
+    plan: Plan,
+    code: Codebook,
+    *,
+    pilot: Path | None,
+    trial: bool,
+) -> Outlook:
+    """The outlook with the seconds that one seed of all arms takes."""
+    recipe = Recipe.model_validate(manifest["recipe"])
+    arms = [Arm(a["label"], spec, code_of(spec, code)) for a in manifest["arms"] for spec in [_spec(a)]]
+    # A study without a graft named yet is reckoned with one as dear as its baseline.
+    count = max(len(arms), 2)
+    if pilot is not None:
+        images = manifest["data"]["train"]["images"]
+        seconds = seconds_of_pilot(read_study(pilot), images=images, epochs=recipe.epochs, arms=count)
+        return replace(outlook, seconds=seconds, timed="images a second of the pilot's runs")
+    if not trial:
+        return outlook
+    records = open_dataset(plan.data).split("train")
+    settings = Settings(plan.device, precision=manifest["environment"]["precision"])
+    epoch = seconds_per_epoch(arms, records, recipe, settings=settings) * count / len(arms)
+    return replace(
+        outlook, seconds=epoch * recipe.epochs, timed="a few steps timed here, evaluation not counted"
+    )
+
+
+def _spec(arm: Mapping[str, Any]) -> ModelSpec:
+    return ModelSpec.from_json(arm["spec"])

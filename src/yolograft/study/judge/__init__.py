@@ -1,0 +1,1 @@
+"""The verdict for anybody's detectors: from prediction files or run folders that other tools wrote."""

@@ -1,0 +1,103 @@
+"""BibTeX of what a study builds on: the papers of its grafted modules and of its detectors, from the catalog.
+
+A row of the catalog names a paper as "Hou et al. 2021, Coordinate Attention, arXiv 2103.02907"; what it does
+not say, such as first names, an entry here does not invent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from yolograft.errors import YolograftError
+from yolograft.graph.expr import parse_graft
+from yolograft.models.catalog import BY_NAME, ENTRIES
+from yolograft.study.paper.latex import escaped
+from yolograft.study.report.holes import rows, table, words_of
+
+# The measure every verdict is in.
+COCO = "Lin et al. 2014, Microsoft COCO: Common Objects in Context, arXiv 1405.0312"
+TIDE = "Bolya et al. 2020, TIDE: A General Toolbox for Identifying Object Detection Errors, arXiv 2008.08115"
+_PAPER = re.compile(
+    r"(?P<who>[^\d]+?) (?P<year>\d{4}), (?P<title>.+?)(?:, (?P<where>(?:arXiv|ICML|CVPR|PMLR).*))?$"
+)
+_ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})")
+
+
+def bibtex(results: Mapping[str, Any]) -> str:
+    """The entries of a study's papers, one each, sorted by key; what has no paper is named in a comment."""
+    papers = {paper for paper in (*_of_grafts(results), *_of_detectors(results)) if paper}
+    papers |= {COCO} | ({TIDE} if results.get("where") else set())
+    entries = sorted({entry for paper in papers if (entry := bibtex_of(paper))})
+    unknown = [f"% no paper is known for {name}" for name in sorted(_without_paper(results))]
+    return "\n\n".join([*entries, *unknown]) + "\n"
+
+
+def bibtex_of(paper: str) -> str:
+    """One entry from a line of the catalog; empty where the line is of another form.
+
+    >>> print(bibtex_of("Misra et al. 2020, Rotate to Attend: Triplet Attention, arXiv 2010.03045"))
+    @misc{misra2020rotate,
+      author = {Misra and others},
+      title = {{Rotate to Attend: Triplet Attention}},
+      year = {2020},
+      eprint = {2010.03045},
+      archivePrefix = {arXiv}
+    }
+    """
+    found = _PAPER.match(paper)
+    if found is None:
+        return ""
+    who = found["who"].removesuffix(" et al.")
+    authors = " and ".join(part.strip() for part in who.split(","))
+    authors += " and others" if who != found["who"] else ""
+    word = next(iter(re.findall(r"[a-z0-9]+", found["title"].lower())), "")
+    key = f"{re.sub(r'[^a-z]', '', who.split(',')[0].lower())}{found['year']}{word}"
+    fields = {"author": escaped(authors), "title": f"{{{escaped(found['title'])}}}", "year": found["year"]}
+    where = found["where"] or ""
+    if number := _ARXIV.search(where):
+        fields |= {"eprint": number[1], "archivePrefix": "arXiv"}
+    elif where:
+        fields["note"] = escaped(where)
+    lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+    return f"@misc{{{key},\n{lines}\n}}"
+
+
+def grafted_names(results: Mapping[str, Any]) -> tuple[str, ...]:
+    """Module references of all grafts of a study, as the expressions write them, each once."""
+    found: dict[str, None] = {}
+    for arm in map(table, rows(results.get("arms"))):
+        text = words_of(arm.get("expression"))
+        try:
+            terms = parse_graft(text).terms if text else ()
+        except YolograftError:
+            terms = ()
+        found |= dict.fromkeys(term.ref.module for term in terms)
+    return tuple(found)
+
+
+def paper_of(name: str) -> str:
+    """The catalog's line on the paper of a module; empty where there is none."""
+    entry = BY_NAME.get(name)
+    return entry.paper if entry else ""
+
+
+def _of_grafts(results: Mapping[str, Any]) -> Iterable[str]:
+    return (paper_of(name) for name in grafted_names(results))
+
+
+def _of_detectors(results: Mapping[str, Any]) -> Iterable[str]:
+    families = {words_of(results.get("family"))}
+    families |= {
+        words_of(name).rpartition("-")[0] or words_of(name)[:-1] for name in rows(results.get("models"))
+    }
+    return (
+        entry.paper
+        for entry in ENTRIES
+        if entry.kind == "head" and entry.name.removesuffix("_head") in families
+    )
+
+
+def _without_paper(results: Mapping[str, Any]) -> set[str]:
+    return {name for name in grafted_names(results) if not paper_of(name)}

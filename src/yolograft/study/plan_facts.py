@@ -1,0 +1,68 @@
+"""What a manifest says of the arms and of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from yolograft.data.records import Dataset
+from yolograft.models.build import inspect_spec
+from yolograft.models.codebook import Codebook
+from yolograft.study.arms import PlannedArm
+
+
+def arm_facts(item: PlannedArm, code: Codebook) -> dict[str, Any]:
+    """An arm: its spec whole and hashed, its layers with their parameters, and what is worth a line."""
+    spec = item.spec
+    facts = inspect_spec(spec, code=code)
+    return {
+        "label": item.label,
+        "model": item.model,
+        "expression": item.expression,
+        "baseline": item.baseline,
+        "control": item.control,
+        "of": item.of,
+        "spec": spec.to_json(),
+        "spec_sha256": spec.digest(),
+        "layers": [
+            {
+                "name": f.name,
+                "module": f.module,
+                "inputs": list(f.inputs),
+                "out_channels": f.out_channels,
+                "stride": f.stride,
+                "params": f.params,
+                "new": "+" in f.name or bool(spec.layer(f.name).inside),
+            }
+            for f in facts
+        ],
+        "notes": [note for note in (item.note, *(f.note for f in facts)) if note],
+    }
+
+
+def widest_stride(arms: Sequence[Mapping[str, Any]]) -> int:
+    """The widest stride of the arms of a manifest, pixels: image sides are multiples of it."""
+    return max(layer["stride"] for arm in arms for layer in arm["layers"])
+
+
+def _split_facts(dataset: Dataset, name: str, records: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "split": name,
+        "images": len(records),
+        "boxes": sum(len(record.boxes) for record in records),
+        "fingerprint": dataset.fingerprint(name),
+    }
+
+
+def data_facts(path: str, dataset: Dataset, held_out: str) -> dict[str, Any]:
+    """The dataset: where it lies, its classes, and the fingerprints of the splits trained and measured on."""
+    built_in = path == "shapes"
+    return {
+        "path": path if built_in else str(Path(path).expanduser().resolve()),
+        "name": "shapes" if built_in else dataset.root.name,
+        "format": dataset.format,
+        "names": list(dataset.names),
+        "train": _split_facts(dataset, "train", dataset.split("train")),
+        "eval": _split_facts(dataset, held_out, dataset.split(held_out)),
+    }

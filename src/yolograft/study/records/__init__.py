@@ -1,0 +1,1 @@
+"""Finished runs as small files, and what may be done with them: merged, pooled, refused."""

@@ -1,0 +1,1 @@
+"""The verdict: noise over seeds and images, critical values, looks, planning; numpy and scipy alone."""

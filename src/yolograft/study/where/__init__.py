@@ -1,0 +1,1 @@
+"""Where a difference lies: classes, sizes, crowding, kinds of error, images."""

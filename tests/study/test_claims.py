@@ -1,0 +1,172 @@
+"""The ledger of claims and the planned studies: rows complete, pointers alive, commands taken."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from yolograft.cli.app import build_app
+from yolograft.graph.expr import GraftSpec, parse_graft
+from yolograft.models.build import inspect_spec, model_spec
+from yolograft.study.arms import planned_arms
+from yolograft.study.controls import control_arms, next_scale
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDIES = ROOT / "studies"
+POSTS = ROOT.parent / "shared/seeds"
+NAMES = sorted(file.parent.name for file in STUDIES.glob("*/study.yaml"))
+VERDICTS = {"true": "成立", "false": "不成立", "ambiguous": "有歧义", "pending": "待测", "not tested": "未测"}
+BUDGET_HOURS = 16.0
+KEYS = {
+    *("title", "claims", "command", "arms", "contrasts", "seeds", "looks", "margin", "sd", "minutes"),
+    *("hours", "note"),
+}
+OPTIONAL = {"before", "before_minutes"}
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """Id -> the cells behind it."""
+    lines = (STUDIES / page).read_text(encoding="utf-8").splitlines()
+    cells = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    found = [row for row in cells if row and re.fullmatch(r"\d{3}-\d{2}", row[0])]
+    assert len({row[0] for row in found}) == len(found)
+    return {row[0]: row[1:] for row in found}
+
+
+ENGLISH, CHINESE = rows("claims.md"), rows("claims.zh.md")
+
+
+def study(name: str) -> dict[str, Any]:
+    return yaml.safe_load((STUDIES / name / "study.yaml").read_text(encoding="utf-8"))
+
+
+def asked(command: str) -> dict[str, Any]:
+    """What the program understands of a command line."""
+    program, *tokens = shlex.split(command)
+    assert program == "yolograft"
+    _, bound, _ = build_app().parse_args(tokens, exit_on_error=False, print_error=False)
+    return dict(bound.arguments)
+
+
+def quote(cell: str) -> str:
+    found = re.search("“(.*?)”", cell)
+    assert found, cell
+    return found[1].replace("\\|", "|")
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
+
+
+def test_both_languages_hold_the_same_rows() -> None:
+    assert list(ENGLISH) == list(CHINESE) == sorted(ENGLISH)
+    for key, (sentence, condition, outcome, verdict) in ENGLISH.items():
+        theirs = CHINESE[key]
+        assert quote(sentence) == quote(theirs[0]), key
+        assert condition and outcome and theirs[1] and theirs[2], key
+        assert VERDICTS[verdict] == theirs[3], key
+
+
+@pytest.mark.parametrize("page", ["claims.md", "claims.zh.md"])
+def test_the_tally_is_that_of_the_rows(page: str) -> None:
+    own = ENGLISH if page == "claims.md" else CHINESE
+    text = (STUDIES / page).read_text(encoding="utf-8")
+    verdicts = [row[-1] for row in own.values()]
+    for word, chinese in VERDICTS.items():
+        said = f"{verdicts.count(word)} {word}" if own is ENGLISH else f"{chinese} {verdicts.count(chinese)}"
+        assert said in text, said
+
+
+@pytest.mark.skipif(not POSTS.is_dir(), reason="the posts are not there")
+def test_every_quote_stands_in_its_post() -> None:
+    texts = {f.name[:3]: plain(f.read_text(encoding="utf-8")) for f in POSTS.glob("*.txt")}
+    missing = [key for key, row in ENGLISH.items() if plain(quote(row[0])) not in texts[key[:3]]]
+    assert not missing
+
+
+@pytest.mark.parametrize("ledger", [ENGLISH, CHINESE], ids=["en", "zh"])
+def test_every_test_and_file_named_exists(ledger: dict[str, list[str]]) -> None:
+    for key, row in ledger.items():
+        for path, name in re.findall(r"`((?:tests|benchmarks|studies)/[\w./-]+)(?:::(\w+))?`", " ".join(row)):
+            file = ROOT / path
+            assert file.is_file(), (key, path)
+            assert not name or f"def {name}(" in file.read_text(encoding="utf-8"), (key, name)
+        for word in re.findall(r"`python studies/facts\.py (\w+)`", " ".join(row)):
+            assert f"def {word}(" in (STUDIES / "facts.py").read_text(encoding="utf-8"), (key, word)
+
+
+def test_every_show_command_is_taken() -> None:
+    texts = [" ".join(row) for row in (*ENGLISH.values(), *CHINESE.values())]
+    commands = {c for text in texts for c in re.findall(r"`(yolograft [^`]+)`", text)}
+    assert any("--graft" in command for command in commands)
+    for command in commands - {"yolograft check"}:
+        given = asked(command).get("graft")
+        if given:
+            parse_graft(given)
+
+
+@pytest.mark.parametrize("ledger", [ENGLISH, CHINESE], ids=["en", "zh"])
+def test_what_is_pending_names_a_study_that_names_it(ledger: dict[str, list[str]]) -> None:
+    claims = {name: study(name)["claims"] for name in NAMES}
+    pending = {VERDICTS["pending"], "pending"}
+    for key, row in ledger.items():
+        named = re.findall(r"studies/([\w.-]+)", row[2].replace("`studies/facts.py`", ""))
+        named = [name for name in named if not name.startswith("facts.py")]
+        assert set(named) <= set(NAMES), (key, named)
+        if row[-1] in pending:
+            assert named and all(key in claims[name] for name in named), (key, named)
+    assert {key for named in claims.values() for key in named} <= set(ledger)
+
+
+def test_the_plan_fits_its_budget() -> None:
+    assert len(NAMES) >= 5
+    assert sum(study(name)["hours"] for name in NAMES) <= BUDGET_HOURS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_is_what_its_command_runs(name: str) -> None:
+    plan = study(name)
+    assert set(plan) >= KEYS and set(plan) <= KEYS | OPTIONAL
+    given = asked(plan["command"])
+    design, training = given["design"], given["training"]
+    first = design.first_seed
+    assert plan["seeds"] == list(range(first, first + design.seeds)) and plan["looks"] == [design.seeds]
+    assert design.margin == plan["margin"] and training.name == name
+    # Only weights may lie in a folder of this repository's own; data are named from its root.
+    assert training.data.startswith("../shared/datasets/")
+    if "before" in plan:
+        asked(plan["before"])
+    model, grafts = given["model"], [parse_graft(text) for text in given["graft"]]
+    assert planned_labels(model, grafts, design.control) == plan["arms"]
+    assert all(set(pair) <= set(plan["arms"]) and len(set(pair)) == 2 for pair in plan["contrasts"])
+    assert set(plan["minutes"]) == set(plan["arms"])
+    minutes = len(plan["seeds"]) * sum(plan["minutes"].values()) + plan.get("before_minutes", 0)
+    assert plan["hours"] == pytest.approx(minutes / 60, abs=0.005)
+
+
+def planned_labels(model: str, grafts: list[GraftSpec], controls: list[str]) -> list[str]:
+    """Labels of the arms the program plans; every one of them builds."""
+    stock = {model: model_spec(model, num_classes=3)}
+    arms = planned_arms(stock, grafts)
+    larger = {model: model_spec(next_scale(model), num_classes=3)} if "next-scale" in controls else {}
+    added, notes = control_arms(arms, controls, larger, code={})
+    assert not notes
+    assert all(inspect_spec(arm.spec) for arm in (*arms, *added))
+    return [arm.label for arm in (*arms, *added)]
+
+
+def test_the_table_of_studies_is_complete() -> None:
+    text = (STUDIES / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(
+        r"^\| \[([\w.-]+)\]\(\1/study\.yaml\) \|.*\| (\d+) \| ([\d.]+) \| ([\d.]+) \|$", text, re.M
+    )
+    assert sorted(name for name, *_ in listed) == NAMES
+    for name, arms, margin, hours in listed:
+        plan = study(name)
+        assert (len(plan["arms"]), plan["margin"], plan["hours"]) == (int(arms), float(margin), float(hours))
