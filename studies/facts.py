@@ -4,6 +4,9 @@
 
 Each word prints one JSON document. `yolox` and `yaml` run the published packages as black boxes and need the
 extra `peers`; tests/peers/README.md says how they are installed. No training beyond three steps.
+
+`PublishedCoordAtt` follows the authors' published code, houqb/CoordAttention, MIT licence, Copyright (c) 2021
+Qibin (Andrew) Hou (paper: arXiv 2103.02907): it is what the first post calls the official code.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from yolograft.attention.cbam import CBAM
 from yolograft.attention.coord_att import CoordAtt
@@ -29,10 +32,7 @@ from yolograft.graph.graft import graft
 from yolograft.models.build import inspect_spec, model_spec
 
 ROOT = Path(__file__).resolve().parents[1]
-PLACES = (
-    *("stem", "backbone.p2", "backbone.p3", "backbone.p4", "backbone.p5", "backbone.sppf"),
-    *("neck.lat5", "neck.lat4", "neck.td4", "neck.p3", "neck.p4", "neck.p5", "head.p3.cls", "head.p3.box"),
-)
+BRANCHES = tuple(f"head.p{level}.{part}" for level in (3, 4, 5) for part in ("cls", "box"))
 
 # depth_multiple and width_multiple as the post on DoubleAttention prints them.
 MULTIPLES = {"n": (0.33, 0.25), "s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1, 1), "x": (1.33, 1.25)}
@@ -78,7 +78,10 @@ def counts() -> dict[str, Any]:
 
 
 def sites() -> dict[str, Any]:
-    """At how many places each module of the posts builds, and what the others answer."""
+    """Of all places a model has, those where a module of the posts builds; what the others answer.
+
+    A place is a site, any layer by its own name, or a branch of the head.
+    """
     facts: dict[str, Any] = {}
     for model, module in (
         ("yolox-nano", "coord_att"),
@@ -86,47 +89,107 @@ def sites() -> dict[str, Any]:
         ("yolov5s", "nam"),
         ("yolov8n", "double_att"),
     ):
+        spec = model_spec(model, num_classes=3)
+        roles = [role for role, _ in spec.sites]
+        layers = [layer.name for layer in spec.layers if layer.name not in (*roles, spec.head.name)]
         answers = {}
-        for place in PLACES:
+        for place in (*roles, *layers, *BRANCHES):
             try:
-                inspect_spec(graft(model_spec(model, num_classes=3), parse_graft(f"{module}@{place}")))
+                inspect_spec(graft(spec, parse_graft(f"{module}@{place}")))
             except YolograftError as error:
                 answers[place] = error.code
-        facts[f"{module} in {model}"] = {"builds at": len(PLACES) - len(answers), "refused": answers}
+        facts[f"{module} in {model}"] = {
+            "sites": _share(roles, answers),
+            "other layers": _share(layers, answers),
+            "head branches": _share(BRANCHES, answers),
+            "refused": answers,
+        }
     return facts
 
 
+def _share(places: Sequence[str], refused: Mapping[str, str]) -> str:
+    return f"{sum(place not in refused for place in places)} of {len(places)}"
+
+
+class PublishedCoordAtt(nn.Module):
+    """CoordAtt in the authors' form: both pools are modules made in ``__init__``. [B, C, H, W] -> same."""
+
+    def __init__(self, channels: int, *, reduction: int = 32) -> None:
+        super().__init__()
+        self.pool_h = nn.AdaptiveAvgPool2d((None, 1))
+        self.pool_w = nn.AdaptiveAvgPool2d((1, None))
+        hidden = max(8, channels // reduction)
+        self.conv1 = nn.Conv2d(channels, hidden, kernel_size=1, stride=1, padding=0)
+        self.bn1 = nn.BatchNorm2d(hidden)
+        self.sixth = nn.ReLU6(inplace=True)
+        self.conv_h = nn.Conv2d(hidden, channels, kernel_size=1, stride=1, padding=0)
+        self.conv_w = nn.Conv2d(hidden, channels, kernel_size=1, stride=1, padding=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        pooled = torch.cat((self.pool_h(x), self.pool_w(x).permute(0, 1, 3, 2)), dim=2)
+        y = self.bn1(self.conv1(pooled))
+        y = y * (self.sixth(y + 3) / 6)
+        rows, columns = torch.split(y, [height, width], dim=2)
+        columns = columns.permute(0, 1, 3, 2)
+        return x * self.conv_w(columns).sigmoid() * self.conv_h(rows).sigmoid()
+
+
 def yolox() -> dict[str, Any]:
-    """CoordAtt as published behind dark3, dark4 and dark5 of YOLOX's own network; its activations."""
+    """CoordAtt behind dark3, dark4 and dark5 of YOLOX's own network: the authors' form, ours, both alike."""
     sys.path.insert(0, str(ROOT / "benchmarks"))
     import oracles  # pyright: ignore[reportMissingImports]
 
     oracles.yolox_model("nano", 3)  # before the package is imported by name: it needs what this hides
     from yolox.models.network_blocks import get_activation
 
-    facts: dict[str, Any] = {}
-    for height, width in ((416, 416), (320, 480)):
-        torch.manual_seed(0)
-        network = oracles.yolox_model("nano", 3).train()
-        added = nn.ModuleDict({f"dark{n}": CoordAtt(32 * 2 ** (n - 2)) for n in (3, 4, 5)})
+    def trained(form: type[nn.Module]) -> dict[str, Any]:
+        facts = {}
+        for height, width in ((416, 416), (320, 480)):
+            torch.manual_seed(0)
+            facts[f"{height}x{width}"] = three_steps(oracles.yolox_model("nano", 3), form, height, width)
+        return facts
 
-        def place(_: nn.Module, __: Any, maps: dict[str, Any], to: nn.ModuleDict = added) -> dict[str, Any]:
-            return {name: to[name](value) if name in to else value for name, value in maps.items()}
+    return {
+        "published": trained(PublishedCoordAtt),
+        "ours": trained(CoordAtt),
+        "published and ours differ by": forms_differ(),
+        "mish": _answer(lambda: str(get_activation("mish"))),
+    }
 
-        network.backbone.backbone.register_forward_hook(place)
-        images, boxes = torch.rand(2, 3, height, width) * 255, torch.zeros(2, 4, 5)
-        boxes[:, 0] = torch.tensor([1, 100.0, 100, 60, 50])
-        step = torch.optim.SGD([*network.parameters(), *added.parameters()], 1e-4)
-        losses = []
-        for _ in range(3):
-            loss = network(images, boxes)["total_loss"]
-            step.zero_grad()
-            loss.backward()
-            step.step()
-            losses.append(round(loss.item(), 2))
-        reached = all(p.grad is not None and bool(p.grad.isfinite().all()) for p in added.parameters())
-        facts[f"{height}x{width}"] = {"loss": losses, "every weight has a gradient": reached}
-    return facts | {"mish": _answer(lambda: str(get_activation("mish")))}
+
+def three_steps(network: Any, form: type[nn.Module], height: int, width: int) -> dict[str, Any]:
+    """Loss of three steps of YOLOX's network with ``form`` behind its three dark stages."""
+    torch.manual_seed(0)
+    network.train()
+    added = nn.ModuleDict({f"dark{n}": form(32 * 2 ** (n - 2)) for n in (3, 4, 5)})
+
+    def place(_: nn.Module, __: Any, maps: dict[str, Any]) -> dict[str, Any]:
+        return {name: added[name](value) if name in added else value for name, value in maps.items()}
+
+    network.backbone.backbone.register_forward_hook(place)
+    images, boxes = torch.rand(2, 3, height, width) * 255, torch.zeros(2, 4, 5)
+    boxes[:, 0] = torch.tensor([1, 100.0, 100, 60, 50])
+    step = torch.optim.SGD([*network.parameters(), *added.parameters()], 1e-4)
+    losses = []
+    for _ in range(3):
+        loss = network(images, boxes)["total_loss"]
+        step.zero_grad()
+        loss.backward()
+        step.step()
+        losses.append(round(loss.item(), 2))
+    reached = all(p.grad is not None and bool(p.grad.isfinite().all()) for p in added.parameters())
+    return {"loss": losses, "every weight has a gradient": reached}
+
+
+def forms_differ(channels: int = 64, height: int = 13, width: int = 19) -> float:
+    """Largest difference between the two forms with equal weights, on a map that is not square."""
+    torch.manual_seed(0)
+    published, ours = PublishedCoordAtt(channels).eval(), CoordAtt(channels).eval()
+    ours.load_state_dict(published.state_dict())
+    x = torch.randn(2, channels, height, width)
+    with torch.no_grad():
+        return float((published(x) - ours(x)).abs().max())
 
 
 def yaml() -> dict[str, Any]:
@@ -148,6 +211,7 @@ def yaml() -> dict[str, Any]:
             os.chdir(folder / "inner")
             (folder / "inner/yolov8_DANet.yaml").unlink()
             facts["file name, from another folder"] = _answer(lambda: _parameters("yolov8_DANet.yaml"))
+            facts["modules of yolov8n.yaml"] = _modules("yolov8n.yaml")
             for scale in "nsmlx":
                 facts[f"yolov8{scale}.yaml"] = _answer(lambda scale=scale: _parameters(f"yolov8{scale}.yaml"))
             for scale, (depth, width) in MULTIPLES.items():
@@ -167,6 +231,15 @@ def _parameters(file: str) -> int:
 
     network: Any = YOLO(file).model
     return sum(p.numel() for p in network.parameters())
+
+
+def _modules(file: str) -> dict[str, int]:
+    """Two ways to count the layers of one network."""
+    from ultralytics import YOLO
+
+    network: Any = YOLO(file).model
+    modules = list(network.modules())
+    return {"all": len(modules), "without others inside": sum(not any(m.children()) for m in modules)}
 
 
 def _answer(ask: Callable[[], Any]) -> Any:

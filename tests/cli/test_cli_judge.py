@@ -34,7 +34,7 @@ def test_run_folders_in_chinese(command) -> None:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        ([], "YG665"), (["no/such/folder"], "YG666"), (["no/such/*"], "YG665"),
+        ([], "YG665"), (["no/such/folder"], "YG666"), (["no/such/*"], "YG665"), (["a**b"], "YG665"),
         (["--base", FILES / "flip0.json", "--new", FILES / "flip1.json"], "YG665"),
         (["--gt", GT, "--base", FILES / "flip0.json"], "YG665"),
         (["--gt", "none.json", "--base", "a.json", "--new", "b.json"], "YG660"),
@@ -46,6 +46,30 @@ def test_run_folders_in_chinese(command) -> None:
 def test_wrong_input_is_one_line(command, words: list[object], code: str) -> None:
     answer = command("judge", *words)
     assert answer.code == 2 and answer.err.startswith(code) and answer.err.count("\n") == 1, answer.err
+
+
+@pytest.mark.parametrize("option", ["--save", "--margin", "--gt", "--new-name", "--category-ids", "--base"])
+def test_a_run_folder_of_ours_takes_no_other_option(command, tmp_path: Path, option: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text("{}", encoding="utf-8")
+    values = {"--margin": "2", "--category-ids": "ids"}
+    answer = command("judge", tmp_path / "run", option, values.get(option, tmp_path / "x"))
+    assert answer.code == 2 and answer.err.startswith("YG665") and f"{option} beside" in answer.err
+    assert not (tmp_path / "x").exists()
+    assert command("judge", tmp_path / "run").err.startswith("YG403")
+    assert command("judge", RUNS / "flip0", "--new-name", "cbam").err.startswith("YG665")
+
+
+def test_an_equals_sign_in_a_path_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("lr=0.1", "a"):
+        (tmp_path / folder).mkdir()
+        for k in (10, 2):
+            (tmp_path / folder / f"b{k}.json").write_text("[]", encoding="utf-8")
+    found = groups_of(["lr=0.1/b*.json", "lr=a/b*.json", "x/y=1/b.json"], "new")
+    assert {label: [str(p) for p in files] for label, files in found.items()} == {
+        "new": ["lr=0.1/b2.json", "lr=0.1/b10.json"], "lr": ["a/b2.json", "a/b10.json", "x/y=1/b.json"],
+    }  # fmt: skip
 
 
 def test_groups_by_name(tmp_path: Path) -> None:

@@ -56,6 +56,22 @@ def test_the_gain_of_a_gate_is_the_gate(picture: np.ndarray) -> None:
     assert not found.layers[key_of(name)]._forward_hooks
 
 
+class InPlace(nn.Module):
+    """Writes its output over its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul_(0.25)
+
+
+def test_a_module_that_writes_over_its_input_has_its_gain(picture: np.ndarray) -> None:
+    found, batch = detector("simam@neck.p3"), batch_of_image(picture, imgsz=(96, 128))
+    (name,) = (layer.name for layer in found.spec.layers if "+" in layer.name)
+    found.layers[key_of(name)] = InPlace()
+    (gain,) = module_gains(found, batch)
+    np.testing.assert_allclose(gain.values, 0.25, rtol=1e-5)
+    assert not found.layers[key_of(name)]._forward_pre_hooks
+
+
 def test_gains_know_every_graft_and_a_fresh_identity_start_changes_nothing(picture: np.ndarray) -> None:
     batch = batch_of_image(picture, imgsz=(96, 128))
     assert module_gains(detector(), batch) == ()

@@ -16,6 +16,7 @@ from yolograft.study.results import collect
 from yolograft.study.run import publish
 
 QUALITIES = {"baseline": 0.5, "one": 0.52, "two": 0.72}
+MODELS = dict.fromkeys(QUALITIES, "yolov8n")
 
 
 def test_an_arm_against_an_arm_is_a_verdict_of_its_own(tmp_path: Path) -> None:
@@ -51,18 +52,24 @@ def test_an_unfinished_or_unsound_study_has_none(tmp_path: Path) -> None:
     ("pair", "looks", "said"),
     [
         (("two", "three"), 1, "no arm 'three'"),
-        (("two", "baseline"), 1, "anyway"),
+        (("two", "baseline"), 1, "'two' is judged against baseline anyway"),
+        (("baseline", "two"), 1, "'two' is judged against baseline anyway"),
         (("two", "one"), 3, "several looks"),
     ],
 )
 def test_what_is_no_contrast_is_refused(pair: tuple[str, str], looks: int, said: str) -> None:
     with pytest.raises(StudyError, match=said):
-        check_contrasts([pair], list(QUALITIES), bases=["baseline"], looks=looks)
+        check_contrasts([pair], MODELS, bases=["baseline"], looks=looks)
+
+
+def test_another_models_baseline_may_stand_in_a_contrast() -> None:
+    models = MODELS | {"other": "yolov5n"}
+    check_contrasts([("other", "baseline"), ("two", "other")], models, bases=["baseline", "other"], looks=1)
 
 
 def test_a_contrast_is_asked_once() -> None:
     with pytest.raises(StudyError, match="twice"):
-        check_contrasts([("two", "one"), ("one", "two")], list(QUALITIES), bases=["baseline"], looks=1)
+        check_contrasts([("two", "one"), ("one", "two")], MODELS, bases=["baseline"], looks=1)
 
 
 @pytest.mark.parametrize("text", ["one", "one,", "one,one", "a,b,c"])

@@ -73,7 +73,8 @@ def test_many_studies_are_decided_as_one_is():
 def test_planning_with_images_bank_and_pairs():
     assert minimum_detectable(1.0, 3, design=Design()) == minimum_detectable(1.0, 3)
     lent = Design(bank_df=20)
-    assert 2.3 < minimum_detectable(1.0, 3, design=lent) < 2.8 < minimum_detectable(1.0, 3)
+    # The bank lends, but not more than the judge lets it weigh.
+    assert 2.8 < minimum_detectable(1.0, 3, design=lent) < 3.0 < minimum_detectable(1.0, 3)
     loud = Design(image_variance=0.09, units=500)
     assert minimum_detectable(1.0, 5, design=loud) > minimum_detectable(1.0, 5)
     # Endless seeds see (1.96 + 0.84) * 0.3 AP on these images, nothing less.
@@ -83,4 +84,5 @@ def test_planning_with_images_bank_and_pairs():
     # Paired t of three pairs, differences of sd sqrt(2): EVIDENCE's 4.6 and, at a correlation of .5, 3.3.
     assert minimum_detectable(2**0.5, 3, design=Design(paired=True)) == pytest.approx(4.6, abs=0.06)
     assert minimum_detectable(1.0, 3, design=Design(paired=True)) == pytest.approx(3.27, abs=0.06)
-    assert power_of(0.0, 1.0, 5, arms=3) == pytest.approx(0.0183 - 0.003, abs=0.004)
+    # 8,000 simulated studies give 1.1 per cent.
+    assert power_of(0.0, 1.0, 5, arms=3) == pytest.approx(0.0105, abs=0.002)

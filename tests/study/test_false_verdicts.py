@@ -10,7 +10,7 @@ from scipy import stats as distributions
 
 from yolograft.study.statistics.looks import look_alphas
 from yolograft.study.statistics.power import power_of
-from yolograft.study.statistics.simulate import NULLS, World, draw, found, rate, sequential
+from yolograft.study.statistics.simulate import NULLS, World, draw, found, rate, seed_rate, sequential
 from yolograft.study.statistics.variance import paired, two_way
 
 LOOKS = (3, 5, 10)
@@ -29,6 +29,40 @@ def test_false_verdicts_in_every_null_world():
     rates = [rate(world, seeds=k, studies=1000, images=50) for world in NULLS for k in LOOKS]
     assert max(rates) <= 0.06 + 3 * math.sqrt(0.05 * 0.95 / 1000)
     assert np.mean(rates) <= 0.052
+
+
+#: Baseline and arm of unlike numbers of runs, or with a bank of 8 or 20 degrees of freedom.
+UNLIKE = [
+    ((3, 3), (5, 5)),
+    ((3, 3), (5,) * 5),
+    ((5, 5), (5,) * 5),
+    *(((k0, k), ()) for k0, k in ((6, 3), (10, 3), (20, 3), (8, 5), (3, 10))),
+]
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize(("seeds", "bank"), UNLIKE)
+def test_the_noisier_arm_keeps_its_level_beside_a_large_baseline(seeds, bank, ratio):
+    """With the pooled degrees of freedom alone, up to 12 per cent."""
+    assert seed_rate(ratio, seeds=seeds, bank=bank, studies=4000) <= 0.062 + 3 * math.sqrt(0.06 * 0.94 / 4000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize(("seeds", "bank"), UNLIKE)
+def test_the_noisier_arm_to_the_full(seeds, bank, ratio):
+    assert seed_rate(ratio, seeds=seeds, bank=bank, studies=60_000) <= 0.063
+
+
+def test_pooled_degrees_of_freedom_for_an_arms_own_variance_are_caught():
+    world = World("pooled df", 1.0, 0.0, ratio=2.0)
+    (drawn,) = draw(world, studies=4000, seeds=20, images=1)
+    values = drawn.values[0], drawn.values[1][:, :3]
+    own = np.stack([one.var(axis=1, ddof=1) for one in values])
+    pool = (19 * own[0] + 2 * own[1]) / 21
+    se = np.sqrt(np.maximum(own[0], pool) / 20 + np.maximum(own[1], pool) / 3)
+    delta = values[1].mean(axis=1) - values[0].mean(axis=1)
+    assert (np.abs(delta) > distributions.t.isf(0.025, 21) * se).mean() > 0.1
 
 
 @pytest.mark.slow

@@ -120,6 +120,57 @@ def test_one_run_under_two_names(tmp_path: Path) -> None:
     assert len(error.value.line()) <= MAX_LINE
 
 
+def test_a_copy_of_a_run_without_a_seed_is_no_second_seed(tmp_path: Path) -> None:
+    lines = ["INFO | args: Namespace(batch_size=8, devices=1, fp16=False, resume=False, x=1)"]
+    lines += [f"│ {key:20} │ {value:30} │" for key, value in (("seed", "None"), ("max_epoch", "2"))]
+    for epoch, ap in ((1, 0.2), (2, 0.301)):
+        lines += [f"---> start train epoch{epoch}", "total_loss: 3.1, x"]
+        lines += [f" Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = {ap}"]
+    for name in ("one", "copy"):
+        (tmp_path / name).mkdir()
+        text = "\n".join([*lines, "Training of experiment is done and the best AP is 0.301", ""])
+        (tmp_path / name / "train_log.txt").write_text(text, encoding="utf-8")
+    assert read_run(tmp_path / "one").seed is None
+    with pytest.raises(StudyError, match="YG664"):
+        judge_runs([tmp_path / "one", tmp_path / "copy"], Asked())
+
+
+def test_one_folder_under_two_names_is_one_run(tmp_path: Path) -> None:
+    base = [run_folder(tmp_path / f"a{k}", [0.2, 0.30 + k / 100], seed=k) for k in range(3)]
+    new = [run_folder(tmp_path / f"b{k}", [0.2, 0.40 + k / 99], seed=k, mosaic=0) for k in range(3)]
+    again = [tmp_path / "b0" / ".." / "a0", tmp_path / "b0" / ".." / "b1"]
+    judged = judge_runs([*base, *new, *again], Asked(), base=[again[0]])
+    assert [len(arm["runs"]) for arm in judged.document["arms"]] == [3, 3]
+    assert judged.document["arms"][0]["label"] == "a0" and "same_seed" not in notes(judged)
+
+
+@pytest.mark.parametrize(
+    ("head", "ap", "status"),
+    [
+        ("train/box_loss", 0.0, "diverged"),
+        ("train/box_loss", 0.3, "diverged"),
+        ("val/box_loss", 0.0, "diverged"),
+        ("val/box_loss", 0.3, "done"),
+    ],
+)
+def test_a_loss_that_is_no_number_is_a_run_that_diverged(
+    tmp_path: Path, head: str, ap: float, status: str
+) -> None:
+    folder = run_folder(tmp_path / "run", [0.2, 0.3])
+    rows = f"epoch, {head},metrics/mAP50(B),metrics/mAP50-95(B)\n1,3.1,.2,.2\n2,nan,{ap},{ap}\n"
+    (folder / "results.csv").write_text(rows, encoding="utf-8")
+    found = read_run(folder)
+    assert found.status == status and (head in found.reason) == (status == "diverged")
+
+
+def test_options_that_do_nothing_are_named() -> None:
+    runs = sorted(UL.glob("flip*")) + sorted(UL.glob("plain*"))
+    judged = judge_runs(runs, Asked(group="folder", images="ids", categories="0"))
+    assert notes(judged)["idle_options"][0]["facts"]["options"] == "--group, --image-ids, --category-ids"
+    assert "gt_alone" in notes(judge_runs(runs[:3], Asked(gt=GT)))
+    assert "idle_options" not in notes(judge_runs(runs, Asked()))
+
+
 @pytest.mark.parametrize(
     ("settings", "rows", "status"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,15 @@ import numpy as np
 import pytest
 from fabricated import manifest_of, matches_of, split, study
 
+from yolograft.engine.modelfolder import LAST
 from yolograft.errors import StudyError
 from yolograft.metrics.archive import read_bounded
 from yolograft.metrics.influence import grouped, influence
+from yolograft.metrics.matches import average_precision
 from yolograft.study.plan import read_manifest
 from yolograft.study.records.record import MOST_BYTES, RunRecord, judged_units
 from yolograft.study.records.studyrecord import keep_record, record_of
+from yolograft.study.results import collect
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,8 @@ def test_a_record_comes_back_as_it_was_written(run: Path, tmp_path: Path) -> Non
     assert back.scores == made.scores and back.data == {"train": "train", "eval": "eval"}
     assert (back.label, back.seed, back.checkpoint_sha256) == ("baseline", 0, made.checkpoint_sha256)
     assert np.array_equal(psi_of(back), psi_of(made))
-    assert back.matches is not None and np.array_equal(influence(back.matches) * 100, psi_of(made))
+    table = back.table()
+    assert table is not None and np.array_equal(influence(table) * 100, psi_of(made))
     assert abs(psi_of(made).sum()) < 1e-9 * np.abs(psi_of(made)).sum()
 
 
@@ -97,18 +102,21 @@ def test_a_record_stays_within_60_kb(
 ) -> None:
     rng = np.random.default_rng(images)
     psi = rng.normal(0, 30, images)
+    psi -= psi.mean()
     psi = psi if dtype == "<f8" else psi.astype(np.float32).astype(np.float64)
     matches = matches_of(min(images, 1_500), classes)
-    units = "images" if images == matches.images else "groups"
-    made = replace(record(run), influence=psi, units=units, matches=matches, scores=long_scores(classes))
+    ap = 100 * average_precision(matches)
+    scores = long_scores(classes) | {"ap": ap if math.isfinite(ap) else None}
+    parts = {"influence": psi, "units": "groups", "matches": matches, "packed": None}
+    made = replace(record(run), **parts, scores=scores)
     kept = made.save(tmp_path / "r.npz")
     assert (tmp_path / "r.npz").stat().st_size <= MOST_BYTES == 60_000
     back = RunRecord.load(tmp_path / "r.npz")
     assert np.array_equal(psi_of(back), psi)
     assert back.dropped == kept.dropped
-    assert ("matches" in kept.dropped) == (back.matches is None)
+    assert ("matches" in kept.dropped) == (back.table() is None)
     assert read_bounded(tmp_path / "r.npz", file_bytes=10**6, array_bytes=10**8)["influence"].dtype == dtype
-    assert back.scores["ap"] == 41.0
+    assert back.scores["ap"] == scores["ap"]
     if images >= 2_000:
         assert kept.dropped[:1] == ("matches",)
 
@@ -202,6 +210,9 @@ def test_scores_that_are_no_points_are_refused(run: Path, tmp_path: Path, value:
         {"influence": np.zeros((40, 2))},
         {"influence": np.zeros(0)},
         {"influence": np.zeros(39)},
+        {"influence": np.zeros(40)},
+        {"influence": np.full(40, 3.0)},
+        {"influence": np.zeros(8_001)},
         {"influence": np.full(40, 1e30)},
         {"influence": np.array(["x"] * 40)},
         {"facts": np.frombuffer(b"[" * 40_000, np.uint8)},
@@ -210,6 +221,8 @@ def test_scores_that_are_no_points_are_refused(run: Path, tmp_path: Path, value:
         {"about": None},
         {"about": np.array(['{"kind": "matches", "version": 1}'])},
         {"matches.code": None},
+        {"matches.image": np.zeros(3, np.uint8)},
+        {"matches.gt_count": np.ones((400, 4), np.uint8)},
         {"matches.rows_per_class": np.array([2**62, 1, 1], np.int64)},
         {"matches.gt_image": np.array([10**6], np.int64)},
         {"matches.patterns": np.zeros((1, 10), np.float64)},
@@ -222,6 +235,67 @@ def test_hostile_arrays_are_refused_in_one_line(run: Path, tmp_path: Path, array
     with pytest.raises(StudyError, match="YG630") as caught:
         RunRecord.load(path)
     assert len(caught.value.line()) <= 240
+
+
+def test_a_record_that_contradicts_itself_is_refused(run: Path, tmp_path: Path) -> None:
+    made = record(run)
+    made.save(tmp_path / "r.npz")
+    scores = {**made.scores, "ap": made.scores["ap"] + 5}
+    facts = facts_with(tmp_path / "r.npz", scores=scores)
+    with pytest.raises(StudyError, match=r"YG630.*by its match table"):
+        RunRecord.load(rewritten(tmp_path / "h.npz", tmp_path / "r.npz", facts=facts))
+    psi = psi_of(made).copy()
+    psi[[0, 1]] += [4.0, -4.0]
+    with pytest.raises(StudyError, match=r"YG630.*influences disagree"):
+        RunRecord.load(rewritten(tmp_path / "h.npz", tmp_path / "r.npz", influence=psi))
+    with pytest.raises(StudyError, match=r"YG630.*sum"):
+        RunRecord.load(rewritten(tmp_path / "h.npz", tmp_path / "r.npz", influence=psi + 1))
+
+
+def test_a_table_of_a_million_rows_is_not_unfolded(run: Path, tmp_path: Path) -> None:
+    record(run).save(tmp_path / "r.npz")
+    rows = 1_000_000
+    arrays = {f"matches.{name}": np.zeros(rows, np.uint8) for name in ("image", "code", "score_steps")}
+    arrays["matches.rows_per_class"] = np.array([rows, 0, 0])
+    path = rewritten(tmp_path / "h.npz", tmp_path / "r.npz", **arrays)
+    assert path.stat().st_size < MOST_BYTES
+    with pytest.raises(StudyError, match=r"YG630.*too large"):
+        RunRecord.load(path)
+
+
+def test_records_keep_tables_packed(run: Path, tmp_path: Path) -> None:
+    made = record(run)
+    assert made.matches is None and made.packed is not None
+    made.save(tmp_path / "r.npz")
+    back = RunRecord.load(tmp_path / "r.npz")
+    assert back.matches is None and back.packed is not None
+    back.save(tmp_path / "again.npz")
+    assert np.array_equal(psi_of(RunRecord.load(tmp_path / "again.npz")), psi_of(made))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recipe_sha256": "other"}, "another recipe"),
+        ({"data": {"train": "train", "eval": "other"}}, "measured on other images"),
+        ({"sha256": "baseline-1-"}, "one and the same checkpoint"),
+    ],
+)
+def test_a_kept_record_does_not_hide_what_its_folder_says(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    run = study(tmp_path / "run", {"baseline": 0.5, "other": 0.6})
+    manifest = read_manifest(run)
+    for label in ("baseline", "other"):
+        for seed in (0, 1, 2):
+            keep_record(run, manifest, label, seed)
+    assert collect(run, where=False)["unsound"] == ""
+    states = [run / "arms" / "baseline" / f"seed-{seed}" / LAST / "state.json" for seed in (0, 1)]
+    if "sha256" in changes:
+        changes = {"sha256": json.loads(states[1].read_text(encoding="utf-8"))["sha256"]}
+    text = json.loads(states[0].read_text(encoding="utf-8")) | changes
+    states[0].write_text(json.dumps(text), encoding="utf-8")
+    assert said in collect(run, where=False)["unsound"]
 
 
 def npy(shape: str, body: bytes, descr: str = "'<f8'") -> bytes:
@@ -239,10 +313,12 @@ def npy(shape: str, body: bytes, descr: str = "'<f8'") -> bytes:
         npy("(1,)", b"12345678", "'|O'"),
         npy("(100000000000,)", b"", "'<U0'"),
         npy("(1,)", b"12345678", "[('a', '<f8')]"),
+        npy("(3,", b"12345678"),
+        npy("(" * 200, b"12345678"),
         b"no array",
         b"",
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_an_array_that_claims_more_than_it_is(tmp_path: Path, member: bytes) -> None:
     with zipfile.ZipFile(tmp_path / "h.npz", "w") as archive:
@@ -279,7 +355,7 @@ def test_a_diverged_run_leaves_a_record_without_influence(tmp_path: Path) -> Non
     finish(tmp_path, manifest, "baseline", 0, quality=None, records=records)
     keep_record(tmp_path, manifest, "baseline", 0)
     back = RunRecord.load(tmp_path / "arms" / "baseline" / "seed-0" / "record.npz")
-    assert back.status == "diverged" and back.influence is None and back.matches is None
+    assert back.status == "diverged" and back.influence is None and back.table() is None
 
 
 def test_what_is_judged_is_what_the_file_keeps() -> None:

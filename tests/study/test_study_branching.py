@@ -39,6 +39,16 @@ def test_the_baseline_is_that_of_a_plain_study_and_arms_share_its_past(tmp_path:
     assert histories[0][:2] == histories[1][:2] and histories[0][2] != histories[1][2]
     assert not (run / TRUNKS / "seed-0").exists()
 
+    base, grafted = (arm["runs"][0] for arm in results["arms"])
+    assert 0 < base["shared_seconds"] == grafted["shared_seconds"] < min(base["seconds"], grafted["seconds"])
+    own = results["arms"][1]["train_seconds"]
+    assert own == pytest.approx(grafted["seconds"] - grafted["shared_seconds"])
+
+    # Killed after its last arm and before the trunk went.
+    (run / TRUNKS / "seed-0").mkdir(parents=True)
+    run_study(run, code={}, execution=EXECUTION, progress=Silent())
+    assert not (run / TRUNKS / "seed-0").exists()
+
     kept = _weights(run, "ca")
     shutil.rmtree(arm_folder(run, "ca", 0))
     run_study(run, code={}, execution=EXECUTION, progress=Silent())

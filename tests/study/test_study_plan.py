@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from test_study_verdicts import Silent, planned, scored
 
-from yolograft.errors import StudyError
+from yolograft.errors import SpecError, StudyError
 from yolograft.study.pace import Pace
 from yolograft.study.plan import read_manifest
 from yolograft.study.sees import ASSUMED_SD, noise_of_bank, sees_line
+from yolograft.study.statistics.power import Design, minimum_detectable
 
 BASE = (20.0, 20.4, 19.8, 20.3)
 
@@ -117,3 +118,24 @@ def test_a_minute_is_not_announced() -> None:
     pace.group(["a"], start=0, steps=30)
     steps(pace, clock, 30, each=1.0, total=30)
     assert notes.lines == []
+
+
+def test_pairs_are_planned_without_a_correlation() -> None:
+    line = sees_line(5, arms=1, paired=True)
+    assert "paired, no correlation over seeds assumed" in line
+    sd = ASSUMED_SD * math.sqrt(2)
+    assert seen(line) == pytest.approx(minimum_detectable(sd, 5, design=Design(paired=True)), abs=0.05)
+    assert seen(line) > seen(sees_line(5, arms=1))
+
+
+def test_noise_that_is_not_lent_promises_nothing() -> None:
+    noise = noise_of_bank([{"values": [1.0, 3.0, 2.0]}] * 6)
+    with_bank, without = (seen(sees_line(3, arms=1, noise=noise, lent=lent)) for lent in (True, False))
+    assert with_bank < without
+
+
+def test_pairs_and_a_bank_do_not_go_together(tmp_path: Path) -> None:
+    earlier(tmp_path / "old")
+    asked = {"seeds": (10, 11, 12), "bank": (tmp_path / "old",), "paired": True}
+    with pytest.raises(SpecError, match=r"YG193.*--paired with --bank"):
+        planned(tmp_path / "new", "se@neck.p3", **asked)

@@ -33,7 +33,9 @@ def by_hand(base, other):
     own = [np.var(base.values, ddof=1), np.var(other.values, ddof=1)]
     df = k0 + k - 2
     pool = ((k0 - 1) * own[0] + (k - 1) * own[1]) / df
-    v_seed = max(own[0], pool) / k0 + max(own[1], pool) / k
+    g0, g = max(own[0], pool) / k0, max(own[1], pool) / k
+    v_seed, of = g0 + g, [k - 1 if v > pool else df for v, k in zip(own, (k0, k), strict=True)]
+    df = min(df, v_seed**2 / (g0**2 / of[0] + g**2 / of[1]))
     v_img = np.var(other.influence.mean(0) - base.influence.mean(0), ddof=1) / n
     parts = []
     for one in (base, other):
@@ -89,9 +91,9 @@ def test_leading_axes_are_independent_studies():
     psi = [rng.normal(0, 5, (2, 5, k, 30)) for k in (3, 4, 6)]
     many = two_way(values, psi, bank=(np.full((2, 5), 0.7), 8))
     one = two_way([v[1, 2] for v in values], [p[1, 2] for p in psi], bank=(0.7, 8))
-    for name in ("delta", "seed", "image", "interaction", "total", "df", "sd", "correlation"):
+    for name in ("delta", "seed", "image", "interaction", "total", "df", "sd", "seed_df", "correlation"):
         np.testing.assert_allclose(getattr(many, name)[1, 2], getattr(one, name), rtol=1e-12)
-    assert many.seed_df == one.seed_df == 10 + 8
+    assert many.seed_df.shape == (2, 5, 2) and (many.seed_df <= [9 + 3 + 5, 10 + 3 + 5]).all()
     assert (np.linalg.eigvalsh(many.correlation) > 0).all()
     both = paired(values[0], values[0] + 1, (psi[0], psi[0]))
     assert both.delta.shape == (2, 5, 1) and np.allclose(both.delta, 1) and np.allclose(both.image, 0)
@@ -120,6 +122,12 @@ def test_the_paired_form():
     one_lost = ArmScores("arm", tuple((50 + luck + gain)[:4]), 1, seeds=(0, 1, 2, 3))
     less = compare(base, [one_lost], paired=True)[0]
     assert less.df == 3 and less.evidence.seeds == (4, 4) and less.verdict == "not enough seeds"
+    # Of five planned, each side lost another one: three pairs, and one of five lost on either side.
+    first = ArmScores("base", base.values[1:], 1, seeds=(1, 2, 3, 4))
+    both = compare(first, [one_lost], paired=True)[0]
+    assert both.evidence.seeds == (3, 3) and both.evidence.finished == (4, 4)
+    assert "1 of 5 runs of the baseline diverged, 1 of 5 runs of this arm diverged" in both.sentence
+    assert "基线 5 次训练中有 1 次发散，本组 5 次训练中有 1 次发散" in judge(both.evidence, lang="zh")[1]
     with pytest.raises(StudyError, match="YG601"):
         compare(ArmScores("base", base.values), [ArmScores("arm", other.values[:4])], paired=True)
 
@@ -150,8 +158,13 @@ def test_helps_beside_a_placebo():
     worse = against_placebo(found, compare(graft, [replace(base, label="arm2")])[0], placebo="plain")
     assert worse.sentence.endswith("helps, but less than a plain convolution")
     lost = against_placebo(found, compare(ArmScores("plain", (), 3), [graft])[0], placebo="plain")
-    assert "not shown better" in lost.sentence
-    assert "未显示优于普通卷积" in judge(lost.evidence, lang="zh")[1]
+    assert "not shown better than a plain convolution (3 of 3 runs of plain diverged)" in lost.sentence
+    # Two runs, or three of which one was lost, clear nothing however far they lie below.
+    for values, failed in (((40.0, 40.1), 0), ((40.0, 40.1, 40.2), 1)):
+        low = against_placebo(found, compare(ArmScores("plain", values, failed), [graft])[0], placebo="plain")
+        assert "not shown better" in low.sentence and math.isnan(low.evidence.placebo_low)
+        assert ("1 of 4 runs of plain diverged" in low.sentence) == bool(failed)
+    assert "未显示优于普通卷积（plain 3 次训练中有 3 次发散）" in judge(lost.evidence, lang="zh")[1]
 
 
 def test_silent_pairs_are_never_equal():

@@ -26,7 +26,7 @@ from yolograft.study.budget import (
 )
 from yolograft.study.noise import noise_of, pooled_sd
 from yolograft.study.plan import read_manifest
-from yolograft.study.records.bank_match import bank_of, key_of, match_bank
+from yolograft.study.records.bank_match import bank_of, free_seed, key_of, match_bank
 from yolograft.study.records.merge import merge
 from yolograft.study.records.studyrecord import keep_record, read_study, without_paths, write_study
 from yolograft.study.results import collect, results_of
@@ -222,6 +222,13 @@ def test_the_verb_prints_and_keeps(run: Path, tmp_path: Path, capsys: pytest.Cap
         {"bank": [{"values": [float("1e300")]}]},
         {"groups": {"of": "x"}},
         {"ablation": {"members": 3}},
+        {"warnings": None},
+        {"warnings": 3},
+        {"code": None},
+        {"code": []},
+        {"code": 3},
+        {"code": {"a": 3}},
+        {"contrasts": 3},
     ],
     ids=str,
 )
@@ -328,7 +335,8 @@ def test_a_bank_takes_runs_of_one_kind_once(run: Path, tmp_path: Path) -> None:
     assert [group.seeds for group in found.groups] == [(20, 10, 11, 12)] or found.groups[0].seeds == (
         20, 10, 11, 12
     )  # fmt: skip
-    assert found.skipped == ("other: another recipe",) and found.runs == 4
+    assert found.skipped == ("two: 2 run(s) have seeds that this study will train", "other: another recipe")
+    assert found.runs == 4 and free_seed([tmp_path / "bank"]) == 32 and free_seed([]) == 0
     assert found.groups[0].sources == ("two", "one")
     bank = bank_of({"bank": [group.to_json() for group in found.groups]})
     assert bank is not None and bank.values == (found.groups[0].values,)
@@ -359,7 +367,7 @@ def test_a_plan_from_a_pilot(run: Path) -> None:
     pilot = read_study(run)
     outlook = outlook_of_pilot(pilot, results_of(pilot)["noise"])
     assert outlook.df == 6 and outlook.planned_sd > outlook.sd > 0
-    assert seconds_of_pilot(pilot, images=160, epochs=10, arms=2) == pytest.approx(2 * 160 * 10 / 80.25)
+    assert seconds_of_pilot(pilot, images=160, epochs=20) == pytest.approx(2 * 160 * 10 / 80.25)
     noise = noise_of(pilot, {})
     assert noise["image_variance"] is None and noise["sd"] == outlook.sd
 

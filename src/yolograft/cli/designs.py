@@ -10,6 +10,7 @@ from yolograft.errors import SpecError
 from yolograft.study.contrasts import read_contrast
 from yolograft.study.earlier import fresh_seed
 from yolograft.study.plan import read_manifest
+from yolograft.study.records.bank_match import free_seed
 
 SEEDS, MARGIN = 3, 0.5
 # Where `--until-verdict` looks.
@@ -22,6 +23,7 @@ def design_of(design: Design) -> dict[str, Any]:
     Raises:
         SpecError: ``--until-verdict`` beside another number of seeds (YG193).
         CheckpointError: a folder named by ``--follows`` holds no study (YG401, YG403).
+        StudyError: one named by ``--bank`` holds none (YG633).
     """
     count = SEEDS if design.seeds is None else design.seeds
     looks: tuple[int, ...] = ()
@@ -34,6 +36,8 @@ def design_of(design: Design) -> dict[str, Any]:
     first = design.first_seed
     if first is None:
         first = fresh_seed({run: read_manifest(run) for run in design.follows})
+        # A run of the bank with a seed of the study would count twice.
+        first = max(first, free_seed(design.bank))
     return {
         "seeds": tuple(range(first, first + count)),
         "margin": MARGIN if design.margin is None else design.margin,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -90,17 +90,19 @@ def judge_(
     from yolograft.study.judge.naming import files_of
     from yolograft.study.judge.saving import check_new, save_judged
 
-    output = output or Output()
-    if save is not None:
-        check_new(save)
+    output, judging = output or Output(), judging or Judging()
     folders = files_of(runs)
     if len(folders) == 1 and (folders[0] / "manifest.json").is_file():
         from yolograft.cli.verdict_verb import verdict_
 
         # A run folder of ours has a verdict of its own.
+        asked = {"--base": base, "--new": new, "--new-name": new_name != "new", "--save": save is not None}
+        _refuse_idle(asked | _said(judging), folders[0])
         verdict_(folders[0], output=output)
         return
-    judged = _judged(folders, base or [], new or [], new_name, judging or Judging(), output.lang)
+    if save is not None:
+        check_new(save)
+    judged = _judged(folders, base or [], new or [], new_name, judging, output.lang)
     if save is not None:
         save_judged(judged, save)
     if output.json:
@@ -129,11 +131,31 @@ def _judged(
         images=judging.image_ids,
         categories=judging.category_ids,
     )
-    if folders and new:
-        raise StudyError("YG665", "run folders and --new", fix="give run folders, or --gt, --base and --new")
+    if folders and (new or name != "new"):
+        option = "--new" if new else "--new-name"
+        raise StudyError("YG665", f"run folders and {option}", fix="give run folders, or --gt, --base, --new")
     if folders:
         return judge_runs(folders, asked, base=files_of(base), lang=lang)
     return judge_predictions(files_of(base), groups_of(new, name), asked, lang=lang)
+
+
+def _said(judging: Judging) -> dict[str, bool]:
+    """Option -> whether it was given another value than the one it has by itself."""
+    return {
+        f"--{item.name.replace('_', '-')}": getattr(judging, item.name) != item.default
+        for item in fields(judging)
+    }
+
+
+def _refuse_idle(options: Mapping[str, object], run: Path) -> None:
+    """Refuse options beside a run folder of ours: its manifest fixed all of that before it was trained.
+
+    Raises:
+        StudyError: there are some (YG665).
+    """
+    if idle := [option for option, given in options.items() if given]:
+        cause = f"{', '.join(idle)} beside a run folder of ours, whose manifest says how it is judged"
+        raise StudyError("YG665", cause, where=str(run), fix="leave out the rest")
 
 
 def _lines(judged: Judged, lang: str) -> None:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from yolograft.cli.options import Machine, Output, Training
 from yolograft.cli.terminal import plain_table, print_json, say
+from yolograft.errors import SpecError
 
 Grafts = Annotated[
     list[str] | None, Parameter(negative="", help="One arm: a graft expression. Repeat for more.")
@@ -53,10 +54,15 @@ def plan_(
     from yolograft.models.codebook import from_grafts
     from yolograft.models.modelfile import from_model
     from yolograft.study.forecast import forecast
+    from yolograft.study.records.bank_match import free_seed
 
     training, machine, output = training or Training(), machine or Machine(), output or Output()
+    if training.resume is not None:
+        raise SpecError("YG193", "plan and --resume: that study is planned already", fix="leave --resume out")
     named = model or launch.model_of(training)
     grafts = tuple(parse_graft(text, init=launch.start_of(training)) for text in graft or ())
+    # Seeds that no run of the bank has; which they are does not matter to a plan.
+    first = free_seed(bank or ())
     asked = launch.plan_of(
         training,
         machine,
@@ -64,7 +70,7 @@ def plan_(
         kind="compare",
         model=named,
         grafts=grafts,
-        seeds=(0, 1, 2),
+        seeds=(first, first + 1, first + 2),
         margin=margin,
         bank=tuple(bank or ()),
     )
@@ -72,17 +78,27 @@ def plan_(
     found = forecast(asked, code, pilot=pilot, hours=hours)
     if output.json:
         print_json(found)
-        return
-    for line in lines(found, zh=output.lang == "zh"):
+    else:
+        _show(found, zh=output.lang == "zh")
+
+
+def _show(found: Mapping[str, Any], *, zh: bool) -> None:
+    for line in lines(found, zh=zh):
         say(line)
-    heads = HEADS_ZH if output.lang == "zh" else HEADS
-    plain_table(heads, [table_row(row, zh=output.lang == "zh") for row in found["rows"]])
-    if line := budget_line(found, zh=output.lang == "zh"):
+    plain_table(HEADS_ZH if zh else HEADS, [table_row(row, zh=zh) for row in found["rows"]])
+    if line := budget_line(found, zh=zh):
         say(f"\n{line}")
 
 
 HEADS = ("true difference (AP)", "seeds per arm", "hours here", "images needed")
 HEADS_ZH = ("真实差异 (AP)", "每组种子数", "本机小时数", "所需图像数")
+
+# In which respect a pilot is another experiment; the English words are those of its `source`.
+_RESPECTS_ZH = {
+    "model": "模型", "starting weights": "起始权重", "training images": "训练图像",
+    "evaluation images": "评估图像", "recipe": "训练配方", "precision": "精度", "threads": "线程数",
+    "design": "设计",
+}  # fmt: skip
 
 
 def lines(found: Mapping[str, Any], *, zh: bool) -> list[str]:
@@ -92,8 +108,7 @@ def lines(found: Mapping[str, Any], *, zh: bool) -> list[str]:
         said = [
             f"{found['model']}，{found['data']}（训练 {found['train_images']} 张图，{found['epochs']} 轮），"
             f"一个基线与 {arms} 个候选组，功效 80 %",
-            f"各次训练的标准差：{sd:.2f} AP，按 {planned:.2f} 规划"
-            f"（{'实测' if found['df'] else '先验值，未实测'}）",
+            f"各次训练的标准差：{sd:.2f} AP，按 {planned:.2f} 规划（{_source_zh(found)}）",
         ]
         if found["timed"]:
             said.append(f"所有组训练一个种子：{found['seconds_per_seed'] / 60:.1f} 分钟")
@@ -108,6 +123,13 @@ def lines(found: Mapping[str, Any], *, zh: bool) -> list[str]:
         said.append(f"one seed of all arms: {found['seconds_per_seed'] / 60:.1f} min ({found['timed']})")
     unknown = "what images add is not known: planned for seeds alone; a --pilot RUN measures it"
     return said if found["units"] else [*said, unknown]
+
+
+def _source_zh(found: Mapping[str, Any]) -> str:
+    if not found["df"]:
+        return "先验值，未实测"
+    another = found["pilot_of_another"]
+    return "实测" + (f"；预实验与本计划不同：{_RESPECTS_ZH.get(another, another)}" if another else "")
 
 
 def table_row(row: Mapping[str, Any], *, zh: bool) -> tuple[str, str, str, str]:

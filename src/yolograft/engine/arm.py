@@ -57,7 +57,7 @@ class ArmRun:
 
     steps: optimiser steps done. history: one row per finished epoch. best: the highest point of the curve so
     far. status: running, done or diverged; reason says why a diverged arm stopped. seconds: training time,
-    evaluation not counted.
+    evaluation not counted. shared_seconds: of these, spent once for all arms that branch from one run.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ArmRun:
         self._model, self._optimizer = fabric.setup(detector, optimizer)
         self._peak = recipe.peak_lr(arm.spec.num_classes)
         self._criterion = build_criterion(detector, recipe)
-        self.steps, self.seconds = 0, 0.0
+        self.steps, self.seconds, self.shared_seconds = 0, 0.0, 0.0
         self.status, self.reason = RUNNING, ""
         self.history: list[dict[str, Any]] = []
         self._sums: dict[str, float] = {}
@@ -186,6 +186,7 @@ class ArmRun:
             "status": self.status,
             "reason": self.reason,
             "seconds": self.seconds,
+            "shared_seconds": self.shared_seconds,
             "history": self.history,
             "sums": self._sums,
             "best": self.best.facts,
@@ -234,6 +235,7 @@ class ArmRun:
         moments = _by_index(part.get("optimizer", {}))
         self._take_moments({mine[theirs[index]]: found for index, found in moments.items()})
         self._take_counters(state)
+        self.shared_seconds = self.seconds
 
     def _names(self) -> list[str]:
         """The parameters by name, in the order in which the optimiser counts them."""
@@ -258,6 +260,7 @@ class ArmRun:
 
     def _take_counters(self, state: Mapping[str, Any]) -> None:
         self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
+        self.shared_seconds = float(state.get("shared_seconds", 0.0))
         self.status, self.reason = state["status"], state["reason"]
         self.history, self._sums = list(state["history"]), dict(state["sums"])
         if scale := state.get("loss_scale"):

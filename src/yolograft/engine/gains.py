@@ -42,22 +42,25 @@ def module_gains(detector: Detector, batch: EvalBatch) -> tuple[Gain, ...]:
     """
     found: dict[str, list[NDArray[np.float32]]] = {}
 
-    def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
+    def watch(name: str, module: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
+        entered: list[Tensor] = []
+
+        def remember(_: nn.Module, inputs: tuple[object, ...]) -> None:
+            entered.clear()
+            if inputs and isinstance(inputs[0], Tensor):
+                # A copy: a module may write over its input.
+                entered.append(inputs[0].clone())
+
         def keep(_: nn.Module, inputs: tuple[object, ...], output: object) -> None:
-            x = inputs[0] if inputs else None
-            if (
-                isinstance(x, Tensor)
-                and isinstance(output, Tensor)
-                and x.shape == output.shape
-                and x.ndim == 4
-            ):
+            x = entered.pop() if entered else None
+            if x is not None and isinstance(output, Tensor) and x.shape == output.shape and x.ndim == 4:
                 found.setdefault(name, []).append(_gain(x[0].float(), output[0].float()))
 
-        return module.register_forward_hook(keep)
+        return [module.register_forward_pre_hook(remember), module.register_forward_hook(keep)]
 
     device = next(detector.parameters()).device
     was_training = detector.training
-    hooks = [watch(name, module) for name, module in grafted_modules(detector)]
+    hooks = [hook for name, module in grafted_modules(detector) for hook in watch(name, module)]
     detector.eval()
     try:
         detector(detector.normalise(batch.images[:1].to(device)))

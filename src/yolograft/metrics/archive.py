@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +21,12 @@ from numpy.typing import NDArray
 MOST_MEMBERS = 64
 # Booleans, whole and floating numbers, text: the kinds that hold no Python objects.
 KINDS = "biufU"
+
+# What zip, zlib and the reader of an array's head raise on what they cannot read.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, TypeError, SyntaxError,
+    tokenize.TokenError, MemoryError, RecursionError, OverflowError, LookupError,
+)  # fmt: skip
 
 
 def read_bounded(path: Path, *, file_bytes: int, array_bytes: int) -> dict[str, NDArray[Any]]:
@@ -44,7 +51,7 @@ def read_bounded(path: Path, *, file_bytes: int, array_bytes: int) -> dict[str, 
             if sum(member.file_size for member in members) > array_bytes:
                 raise ValueError(f"unpacks to more than {array_bytes:,} bytes")
             return {m.filename.removesuffix(".npy"): _array(archive.read(m)) for m in members}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, TypeError) as error:
+    except _DAMAGE as error:
         raise ValueError(str(error) or type(error).__name__) from error
 
 

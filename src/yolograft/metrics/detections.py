@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolograft.errors import DataError
+from yolograft.metrics.archive import read_bounded
 from yolograft.types import Detections
+
+_TYPES: Mapping[str, type] = {
+    "image": np.int32, "label": np.int32, "score": np.float32, "boxes": np.float32,
+}  # fmt: skip
+# The largest file that is read, and what its arrays may take: real tables pack to a tenth at the least.
+_MOST_FILE, _MOST_ARRAYS, _MOST_PACKED = 1 << 30, 1 << 28, 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,13 +98,25 @@ class DetectionTable:
     @classmethod
     def load(cls, path: Path) -> DetectionTable:
         """Read a table written by ``save``; DataError YG362 when the file is missing or damaged."""
-        about, arrays = read_archive(path, kind="detections", names=("image", "label", "score", "boxes"))
-        return cls(
-            **arrays,
-            images=int(about["images"]),
-            settings=about["settings"],
-            fingerprint=about["fingerprint"],
-        )
+        about, arrays = read_archive(path, kind="detections", names=tuple(_TYPES))
+        images, settings = about.get("images"), about.get("settings")
+        if type(images) is not int or not 0 <= images < 1 << 31 or not isinstance(settings, dict):
+            raise DataError("YG362", "this detections table says nothing of its split", where=str(path))
+        try:
+            typed = {name: _as(values, _TYPES[name]) for name, values in arrays.items()}
+        except ValueError as error:
+            raise DataError("YG362", f"this detections table is damaged: {error}", where=str(path)) from error
+        return cls(**typed, images=images, settings=settings, fingerprint=str(about.get("fingerprint", "")))
+
+
+def _as(values: NDArray[Any], dtype: type) -> NDArray[Any]:
+    """The values in the type a table keeps; ValueError where that would change what they say."""
+    whole = np.issubdtype(dtype, np.integer)
+    if values.dtype.kind not in ("iu" if whole else "f"):
+        raise ValueError(f"an array of {values.dtype}, not of {dtype.__name__}")
+    if whole and values.size and max(int(values.max()), -1 - int(values.min())) >= 1 << 31:
+        raise ValueError(f"a number beyond {dtype.__name__}")
+    return values.astype(dtype)
 
 
 def _flat(tensor: Any, dtype: type) -> NDArray[Any]:
@@ -129,10 +146,13 @@ def read_archive(
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The header and the named arrays of an archive; DataError YG362 when it is not what it should be."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"][0]))
-            arrays = {name: archive[name] for name in names}
-    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zlib.error) as error:
+        most = _MOST_ARRAYS + _MOST_PACKED * path.stat().st_size
+        found = read_bounded(path, file_bytes=_MOST_FILE, array_bytes=most)
+        about = json.loads(str(found["about"][0]))
+        arrays = {name: found.pop(name).copy() for name in names}
+        if not isinstance(about, dict):
+            raise ValueError("its header is no table")
+    except (OSError, ValueError, LookupError, RecursionError) as error:
         raise DataError("YG362", f"cannot read this {kind} table: {error}", where=str(path)) from error
     if about.get("kind") != kind or about.get("version") != 1:
         found = f"{about.get('kind')} version {about.get('version')}"

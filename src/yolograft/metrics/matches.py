@@ -152,6 +152,9 @@ def _check_packed(about: Mapping[str, Any], got: Mapping[str, NDArray[Any]]) -> 
     classes, images = int(about["num_classes"]), int(about["images"])
     if len(got["rows_per_class"]) != classes or got["rows_per_class"].astype(float).sum() != len(got["code"]):
         raise ValueError("rows and classes disagree")
+    for names in (("image", "score_steps", "code"), ("gt_image", "gt_label", "gt_count")):
+        if len({len(got[name]) for name in names}) > 1:
+            raise ValueError(f"{', '.join(names)} differ in length")
     for name, end in (("image", images), ("gt_image", images), ("gt_label", classes)):
         if len(got[name]) and not (got[name].min() >= 0 and got[name].max() < end):
             raise ValueError(f"{name} points outside the split")

@@ -69,7 +69,7 @@ ENTRIES: tuple[Entry, ...] = (
         CoordAtt,
         "attention",
         ("CoordAtt", "CoordAttention", "CA", "CAM"),
-        "Hou et al. 2021, Coordinate Attention, arXiv 2103.02907",
+        "Hou et al. 2021, Coordinate Attention for Efficient Mobile Network Design, arXiv 2103.02907",
         "pooling along rows and along columns, one gate per row and per column",
     ),
     Entry(
@@ -77,7 +77,7 @@ ENTRIES: tuple[Entry, ...] = (
         NAM,
         "attention",
         ("NAM", "NAMAttention"),
-        "Liu et al. 2021, Normalization-based Attention Module, arXiv 2111.12419",
+        "Liu et al. 2021, NAM: Normalization-based Attention Module, arXiv 2111.12419",
         "gates weighted by the batch-norm scale of each channel",
     ),
     Entry(
@@ -93,7 +93,8 @@ ENTRIES: tuple[Entry, ...] = (
         ECA,
         "attention",
         ("ECA", "ECAAttention", "ECALayer", "eca_layer"),
-        "Wang et al. 2020, Efficient Channel Attention, arXiv 1910.03151",
+        "Wang et al. 2020, ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks, "
+        "arXiv 1910.03151",
         "one gate per channel from a short convolution along the channel means",
     ),
     Entry(
@@ -101,7 +102,7 @@ ENTRIES: tuple[Entry, ...] = (
         CBAM,
         "attention",
         ("CBAM", "CBAMBlock"),
-        "Woo et al. 2018, Convolutional Block Attention Module, arXiv 1807.06521",
+        "Woo et al. 2018, CBAM: Convolutional Block Attention Module, arXiv 1807.06521",
         "a gate per channel, then a gate per position, each from mean and maximum",
     ),
     Entry(
@@ -117,7 +118,8 @@ ENTRIES: tuple[Entry, ...] = (
         SimAM,
         "attention",
         ("SimAM", "simam_module"),
-        "Yang et al. 2021, SimAM, ICML 2021, PMLR 139:11863-11874",
+        "Yang et al. 2021, SimAM: A Simple, Parameter-Free Attention Module for Convolutional Neural "
+        "Networks, ICML 2021, PMLR 139:11863-11874",
         "a gate per position from how far it stands out of its channel; no parameters",
     ),
     Entry(
@@ -125,7 +127,8 @@ ENTRIES: tuple[Entry, ...] = (
         EMAAttention,
         "attention",
         ("EMA", "EMAAttention", "EMA_attention"),
-        "Ouyang et al. 2023, Efficient Multi-Scale Attention, arXiv 2305.13563",
+        "Ouyang et al. 2023, Efficient Multi-Scale Attention Module with Cross-Spatial Learning, "
+        "arXiv 2305.13563",
         "groups of channels, gated where a strip branch and a 3x3 branch agree",
     ),
     Entry(
@@ -133,7 +136,7 @@ ENTRIES: tuple[Entry, ...] = (
         TripletAttention,
         "attention",
         ("TripletAttention",),
-        "Misra et al. 2020, Rotate to Attend: Triplet Attention, arXiv 2010.03045",
+        "Misra et al. 2020, Rotate to Attend: Convolutional Triplet Attention Module, arXiv 2010.03045",
         "three gates: channel x width, height x channel, height x width",
     ),
     Entry(
@@ -141,7 +144,8 @@ ENTRIES: tuple[Entry, ...] = (
         GlobalContext,
         "attention",
         ("GC", "GCNet", "GlobalContext", "ContextBlock"),
-        "Cao et al. 2019, Global Context Network, arXiv 1904.11492",
+        "Cao et al. 2019, GCNet: Non-Local Networks Meet Squeeze-Excitation Networks and Beyond, "
+        "arXiv 1904.11492",
         "one context vector gathered by attention and added to every position",
     ),
     Entry(
@@ -149,7 +153,7 @@ ENTRIES: tuple[Entry, ...] = (
         StripAttention,
         "attention",
         ("StripAttention", "StripAttn", "StripPooling"),
-        "Hou et al. 2020, Strip Pooling, arXiv 2003.13328",
+        "Hou et al. 2020, Strip Pooling: Rethinking Spatial Pooling for Scene Parsing, arXiv 2003.13328",
         "one gate per position from the row and the column that cross there",
     ),
     Entry(
@@ -157,7 +161,8 @@ ENTRIES: tuple[Entry, ...] = (
         EfficientLocalAttention,
         "attention",
         ("ELA", "EfficientLocalAttention"),
-        "Xu, Wan 2024, Efficient Local Attention, arXiv 2403.01123",
+        "Xu, Wan 2024, ELA: Efficient Local Attention for Deep Convolutional Neural Networks, "
+        "arXiv 2403.01123",
         "one gate per row and per column from depthwise convolution and group norm",
     ),
     Entry(
@@ -165,7 +170,7 @@ ENTRIES: tuple[Entry, ...] = (
         Placebo,
         "control",
         (),
-        "He et al. 2016, residual bottleneck, arXiv 1512.03385",
+        "He et al. 2016, Deep Residual Learning for Image Recognition, arXiv 1512.03385",
         "residual 1x1 convolutions of a graft's size: what parameters alone do at its place",
     ),
     Entry("conv", ConvBNAct, "block", ("Conv",), "", "convolution, batch norm, SiLU"),
@@ -175,7 +180,7 @@ ENTRIES: tuple[Entry, ...] = (
         Focus,
         "block",
         ("Focus",),
-        "Ge et al. 2021, YOLOX, arXiv 2107.08430",
+        "Ge et al. 2021, YOLOX: Exceeding YOLO Series in 2021, arXiv 2107.08430",
         "2x2 patches to channels",
     ),
     Entry(
@@ -183,12 +188,29 @@ ENTRIES: tuple[Entry, ...] = (
         DepthwiseConv,
         "block",
         (),
-        "Howard et al. 2017, arXiv 1704.04861",
+        "Howard et al. 2017, MobileNets: Efficient Convolutional Neural Networks for Mobile Vision "
+        "Applications, arXiv 1704.04861",
         "depthwise and pointwise",
     ),
     Entry("c2f", C2f, "block", ("C2f",), "", "cross-stage-partial block of YOLOv8"),
-    Entry("sppf", SPPF, "block", ("SPPF",), "He et al. 2014, arXiv 1406.4729", "pooling pyramid"),
-    Entry("spp", SPP, "block", ("SPP",), "He et al. 2014, arXiv 1406.4729", "poolings side by side"),
+    Entry(
+        "sppf",
+        SPPF,
+        "block",
+        ("SPPF",),
+        "He et al. 2014, Spatial Pyramid Pooling in Deep Convolutional Networks for Visual Recognition, "
+        "arXiv 1406.4729",
+        "pooling pyramid",
+    ),
+    Entry(
+        "spp",
+        SPP,
+        "block",
+        ("SPP",),
+        "He et al. 2014, Spatial Pyramid Pooling in Deep Convolutional Networks for Visual Recognition, "
+        "arXiv 1406.4729",
+        "poolings side by side",
+    ),
     Entry("upsample", Upsample, "block", ("nn.Upsample",), "", "nearest-neighbour upsampling"),
     Entry("concat", Concat, "fusion", ("Concat",), "", "concatenation of channels"),
     Entry("yolov5_head", yolov5.YOLOv5Head, "head", (), "", "one convolution a level over anchors"),
@@ -198,7 +220,7 @@ ENTRIES: tuple[Entry, ...] = (
         yolox.YOLOXHead,
         "head",
         ("YOLOXHead",),
-        "Ge et al. 2021, YOLOX, arXiv 2107.08430",
+        "Ge et al. 2021, YOLOX: Exceeding YOLO Series in 2021, arXiv 2107.08430",
         "decoupled anchor-free head with objectness",
     ),
 )

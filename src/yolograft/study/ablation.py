@@ -27,7 +27,7 @@ from scipy import stats as distributions
 
 from yolograft.study.statistics.compare import FEWEST_SEEDS, ArmScores
 from yolograft.study.statistics.critical import critical_value
-from yolograft.study.statistics.variance import governing_variances, sample_variance
+from yolograft.study.statistics.variance import Governing, governing_variances, sample_variance
 
 Members = tuple[int, ...]
 
@@ -94,10 +94,8 @@ def interactions(
     shown = [c for c in wanted if c.weights.keys() <= scores.keys()]
     labels = list(scores)
     own = np.array([sample_variance(scores[label].values) for label in labels])
-    variance, df = governing_variances(own, np.array([len(scores[label].values) for label in labels]))
-    if not (df > 0 and (own > 0).any()):
-        df = 0
-    noise = dict(zip(labels, variance.tolist(), strict=True))
+    noise = governing_variances(own, np.array([len(scores[label].values) for label in labels]))
+    df = noise.pooled_df if (own > 0).any() else 0
     tests = max(len(shown), 1)
     return {
         "cumulative": bool(ablation["cumulative"]),
@@ -105,15 +103,14 @@ def interactions(
         "members": ablation["members"],
         "df": df,
         "level": 1 - alpha / tests,
-        "rows": [_row(c, scores, noise, df, (alpha / tests, tests), base or "") for c in shown],
+        "rows": [_row(c, scores, noise if df else None, (alpha / tests, tests), base or "") for c in shown],
     }
 
 
 def _row(
     contrast: Contrast,
     scores: Mapping[str, ArmScores],
-    noise: Mapping[str, float],
-    df: int,
+    noise: Governing | None,
     level: tuple[float, int],
     base: str,
 ) -> dict[str, Any]:
@@ -122,10 +119,12 @@ def _row(
     counts = [len(arm.values) for arm in arms]
     mean = {arm.label: float(np.mean(arm.values)) if arm.values else math.nan for arm in scores.values()}
     value = sum(weight * mean[label] for label, weight in contrast.weights.items())
-    se = math.nan
-    if min(counts) > 0 and df:
-        parts = zip(contrast.weights.items(), counts, strict=True)
-        se = math.sqrt(sum(weight**2 * noise[label] / k for (label, weight), k in parts))
+    se, df = math.nan, 0.0
+    if min(counts) > 0 and noise is not None:
+        places = [list(scores).index(label) for label in contrast.weights]
+        weights = np.array(list(contrast.weights.values()))
+        parts = weights**2 * noise.variance[places] / np.array(counts)
+        se, df = math.sqrt(float(parts.sum())), float(noise.sum_df(parts, places))
     known = math.isfinite(se)
     half = critical_value(alpha / 2, df) * se if known else math.nan
     p_value = min(1.0, 2 * float(distributions.t.sf(abs(value) / se, df)) * tests) if known else math.nan

@@ -19,6 +19,7 @@ from yolograft.models.build import build
 from yolograft.models.codebook import Codebook
 from yolograft.study.arms import PlannedArm
 from yolograft.study.controls import PLACEBO
+from yolograft.study.report.holes import number
 
 SHARE = 0.6
 TRUNKS = "trunks"
@@ -38,6 +39,12 @@ def trunk_label(manifest: Mapping[str, Any]) -> str:
     """The arm the others branch from; empty where the study does not branch."""
     branches = manifest["branch_at"] is not None
     return next((arm["label"] for arm in manifest["arms"] if branches and arm["baseline"]), "")
+
+
+def own_seconds(scores: Mapping[str, Any], *, baseline: bool) -> float:
+    """Training time that a run added to its study: the half that arms share is paid for by the baseline."""
+    shared = 0.0 if baseline else number(scores.get("shared_seconds")) or 0.0
+    return float(scores["seconds"]) - min(max(shared, 0.0), float(scores["seconds"]))
 
 
 def check_branches(arms: Sequence[PlannedArm], recipe: Recipe, *, code: Codebook) -> None:

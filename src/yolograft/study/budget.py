@@ -73,11 +73,15 @@ class Outlook:
         return None if self.seconds is None else seeds * self.seconds / 3600
 
 
-def outlook_of_pilot(pilot: StudyRecord, noise: Mapping[str, Any]) -> Outlook:
+def outlook_of_pilot(
+    pilot: StudyRecord, noise: Mapping[str, Any], *, images: int | None = None, another: str = ""
+) -> Outlook:
     """What a finished study says about the noise of the next one.
 
     Args:
         noise: of the same study, as `noise.noise_of` gives it.
+        images: of the next study's evaluation split; the spread over images falls as one over their number.
+        another: in which respect the pilot is another experiment, for its source.
 
     Raises:
         StudyError: no arm of it has two finished runs (YG638).
@@ -87,13 +91,13 @@ def outlook_of_pilot(pilot: StudyRecord, noise: Mapping[str, Any]) -> Outlook:
         cause = f"{pilot.name} has no arm with two finished runs: its noise is unknown"
         raise StudyError("YG638", cause, fix="a pilot takes two seeds or more; or leave --pilot out")
     df = runs - (whole(noise.get("arms")) or 1)
-    return Outlook(
-        sd,
-        f"measured in pilot {pilot.name} ({runs} runs)",
-        df,
-        number(noise.get("image_variance")) or 0.0,
-        whole(noise.get("units")) or 0,
+    variance, units = number(noise.get("image_variance")) or 0.0, whole(noise.get("units")) or 0
+    had = whole(pilot.manifest["data"]["eval"].get("images")) or 0
+    share = had / images if had and images else 1.0
+    source = f"measured in pilot {pilot.name} ({runs} runs)" + (
+        f", a pilot of another {another}" * bool(another)
     )
+    return Outlook(sd, source, df, variance * share, round(units / share))
 
 
 def outlook_of_bank(groups: Sequence[Sequence[float]]) -> Outlook:
@@ -114,15 +118,15 @@ def outlook_of_prior(train_images: int) -> Outlook:
     return Outlook(sd, source)
 
 
-def seconds_of_pilot(pilot: StudyRecord, *, images: int, epochs: int, arms: int) -> float | None:
-    """Training time of one seed of ``arms`` arms, from the images a second that the pilot's runs had.
+def seconds_of_pilot(pilot: StudyRecord, *, images: int, epochs: float) -> float | None:
+    """Training time of one seed of all arms, from the images a second that the pilot's runs had.
 
     Args:
-        images, epochs: of the planned study.
+        images: of the planned study's training split. epochs: that its arms train together.
     """
     speeds = [number(record.scores.get("images_per_second")) for record in pilot.runs.values()]
     known = [speed for speed in speeds if speed]
-    return arms * images * epochs / (sum(known) / len(known)) if known else None
+    return images * epochs / (sum(known) / len(known)) if known else None
 
 
 def budget_rows(outlook: Outlook, differences: Sequence[float]) -> list[dict[str, Any]]:

@@ -26,12 +26,13 @@ def read_contrast(text: str) -> tuple[str, str]:
 
 
 def check_contrasts(
-    contrasts: Sequence[tuple[str, str]], labels: Collection[str], *, bases: Collection[str], looks: int
+    contrasts: Sequence[tuple[str, str]], models: Mapping[str, str], *, bases: Collection[str], looks: int
 ) -> None:
     """See that every contrast is of two arms of the study and asked once.
 
     Args:
-        labels: of all arms. bases: of baselines, against which every arm is judged anyway. looks: planned.
+        models: label -> model of all arms. bases: labels of baselines, against which the arms of their model
+            are judged anyway. looks: planned.
 
     Raises:
         StudyError: it is not, or the study has several looks (YG645).
@@ -42,10 +43,13 @@ def check_contrasts(
     seen: set[frozenset[str]] = set()
     for pair in contrasts:
         for label in pair:
-            if label not in labels:
-                raise StudyError("YG645", f"no arm '{label}'", fix=f"arms: {', '.join(sorted(labels))}")
-        if pair[1] in bases:
-            raise StudyError("YG645", f"'{pair[0]}' is judged against {pair[1]} anyway", fix="leave it out")
+            if label not in models:
+                raise StudyError("YG645", f"no arm '{label}'", fix=f"arms: {', '.join(sorted(models))}")
+        # Named the other way round it would be the same question, counted twice.
+        anyway = [label for label in pair if label in bases and models[pair[0]] == models[pair[1]]]
+        if anyway:
+            other = pair[1] if pair[0] == anyway[0] else pair[0]
+            raise StudyError("YG645", f"'{other}' is judged against {anyway[0]} anyway", fix="leave it out")
         if frozenset(pair) in seen:
             raise StudyError("YG645", f"the contrast of {' and '.join(pair)} stands twice")
         seen.add(frozenset(pair))

@@ -26,7 +26,8 @@ from yolograft.study.budget import (
     within,
 )
 from yolograft.study.plan import Plan, code_of, create_study, read_manifest
-from yolograft.study.records.studyrecord import read_study
+from yolograft.study.records.bank_match import key_of
+from yolograft.study.records.studyrecord import StudyRecord, read_study
 from yolograft.study.results import results_of
 from yolograft.study.trial import seconds_per_epoch
 
@@ -43,15 +44,17 @@ def forecast(
         plan: of the study as it would be started; its seeds do not matter, its margin is among the rows.
         pilot: run or record folder whose noise and speed stand for the planned one.
         hours: a budget to say what it can see.
-        trial: whether a few steps may be timed where there is no pilot.
+        trial: whether a few steps may be timed where there is no pilot of this model and machine.
 
     Raises:
         YolograftError: the study could not be planned, or the pilot is none (YG638).
     """
     with tempfile.TemporaryDirectory() as folder:
         manifest = read_manifest(create_study(plan, base=Path(folder), name="plan", code=code))
-    outlook = _outlook(manifest, pilot)
-    outlook = _timed(outlook, manifest, plan, code, pilot=pilot, trial=trial)
+    piloted = None if pilot is None else read_study(pilot)
+    another = _another(manifest, piloted.manifest) if piloted else ""
+    outlook = _outlook(manifest, piloted, another)
+    outlook = _timed(outlook, manifest, plan, code, pilot=piloted, trial=trial)
     rows = budget_rows(outlook, (*DIFFERENCES, plan.margin))
     return {
         "model": manifest["model"],
@@ -64,6 +67,7 @@ def forecast(
         "sd": outlook.sd,
         "planned_sd": outlook.planned_sd,
         "source": outlook.source,
+        "pilot_of_another": another,
         "df": outlook.df,
         "image_variance": outlook.image_variance if outlook.units else None,
         "units": outlook.units,
@@ -75,17 +79,19 @@ def forecast(
     }
 
 
-def _outlook(manifest: Mapping[str, Any], pilot: Path | None) -> Outlook:
+def _outlook(manifest: Mapping[str, Any], pilot: StudyRecord | None, another: str) -> Outlook:
     """The noise, from the bank, the pilot or a prior, in this order; images' part from the pilot alone."""
     pairs = judged_against(manifest["arms"], across=manifest["across"])
     arms = max(sum(len(others) for _, others in pairs), 1)
     found = outlook_of_prior(manifest["data"]["train"]["images"])
     if pilot is not None:
-        study = read_study(pilot)
-        found = outlook_of_pilot(study, results_of(study)["noise"])
+        images = int(manifest["data"]["eval"]["images"])
+        found = outlook_of_pilot(pilot, results_of(pilot)["noise"], images=images, another=another)
     if manifest["bank"]:
         lent = outlook_of_bank([row["values"] for row in manifest["bank"]])
-        found = replace(lent, image_variance=found.image_variance, units=found.units)
+        # The bank lends to the first model's verdicts alone; the plan holds for all.
+        df = lent.bank_df if len(pairs) == 1 else 0
+        found = replace(lent, image_variance=found.image_variance, units=found.units, bank_df=df)
     return replace(found, arms=arms)
 
 
@@ -95,7 +101,7 @@ def _timed(
     plan: Plan,
     code: Codebook,
     *,
-    pilot: Path | None,
+    pilot: StudyRecord | None,
     trial: bool,
 ) -> Outlook:
     """The outlook with the seconds that one seed of all arms takes."""
@@ -103,18 +109,38 @@ def _timed(
     arms = [Arm(a["label"], spec, code_of(spec, code)) for a in manifest["arms"] for spec in [_spec(a)]]
     # A study without a graft named yet is reckoned with one as dear as its baseline.
     count = max(len(arms), 2)
-    if pilot is not None:
-        images = manifest["data"]["train"]["images"]
-        seconds = seconds_of_pilot(read_study(pilot), images=images, epochs=recipe.epochs, arms=count)
+    # What arms share up to their branch is trained once.
+    shared = manifest["branch_at"] or 0
+    epochs = count * (recipe.epochs - shared) + shared
+    if pilot is not None and _pace_of(manifest) == _pace_of(pilot.manifest):
+        seconds = seconds_of_pilot(pilot, images=manifest["data"]["train"]["images"], epochs=epochs)
         return replace(outlook, seconds=seconds, timed="images a second of the pilot's runs")
     if not trial:
         return outlook
     records = open_dataset(plan.data).split("train")
     settings = Settings(plan.device, precision=manifest["environment"]["precision"])
-    epoch = seconds_per_epoch(arms, records, recipe, settings=settings) * count / len(arms)
-    return replace(
-        outlook, seconds=epoch * recipe.epochs, timed="a few steps timed here, evaluation not counted"
-    )
+    epoch = seconds_per_epoch(arms, records, recipe, settings=settings) / len(arms)
+    return replace(outlook, seconds=epoch * epochs, timed="a few steps timed here, evaluation not counted")
+
+
+def _another(manifest: Mapping[str, Any], pilot: Mapping[str, Any]) -> str:
+    """In which respect a pilot is another experiment than the planned one; empty where it is the same."""
+    planned, piloted = (key_of(one, _first_arm(one)) for one in (manifest, pilot))
+    apart = (manifest["branch_at"] is None) != (pilot["branch_at"] is None)
+    return planned.differs(piloted) or ("design" if apart else "")
+
+
+def _first_arm(manifest: Mapping[str, Any]) -> str:
+    """The label of the first baseline, or of the first arm of a study without one."""
+    arms = manifest["arms"]
+    return str(next((arm for arm in arms if arm["baseline"]), arms[0])["label"])
+
+
+def _pace_of(manifest: Mapping[str, Any]) -> list[object]:
+    """What the images a second of a study depend on, what its grafts cost left aside."""
+    specs = sorted(arm["spec_sha256"] for arm in manifest["arms"] if arm["baseline"])
+    machine = [manifest["environment"].get(key) for key in ("device", "precision", "threads")]
+    return [specs, list(manifest["recipe"]["imgsz"]), machine]
 
 
 def _spec(arm: Mapping[str, Any]) -> ModelSpec:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from yolograft.engine.arm import DIVERGED, DONE
 from yolograft.study.arms import controls_against, judged_against
+from yolograft.study.branching import own_seconds
 from yolograft.study.contrasts import contrasts_of
 from yolograft.study.controls import PLACEBO
 from yolograft.study.earlier import tried_in
@@ -25,6 +26,7 @@ from yolograft.study.records.bank_match import bank_of
 from yolograft.study.records.sound import unsound
 from yolograft.study.records.studyrecord import StudyRecord
 from yolograft.study.sequence import OPEN, Look, due_of, looks_of, walk
+from yolograft.study.statistics.bank import Bank, lendable
 from yolograft.study.statistics.compare import ArmScores, Comparison, against_placebo, compare
 from yolograft.study.statistics.evidence import NON_VERDICTS, evidence_json
 
@@ -132,7 +134,7 @@ class _Sides:
         self.study, self.manifest = study, study.manifest
         self._seeds: list[int] = study.manifest["seeds"]
         self._groups = groups_of(study.manifest)
-        self.bank = bank_of(study.manifest)
+        self._bank = bank_of(study.manifest)
         self.grouped = self._groups is not None
 
     def finished(self, label: str) -> int:
@@ -150,6 +152,11 @@ class _Sides:
         sides = self.scores(placebo, seeds), [self.scores(label, seeds)]
         (found,) = compare(*sides, margin=self.manifest["margin"], alpha=alpha, grouped=self.grouped)
         return found
+
+    def bank_for(self, label: str) -> Bank | None:
+        """Earlier runs of this baseline: they are of the study's first (`bank_match.match_bank`)."""
+        first = next((arm["label"] for arm in self.manifest["arms"] if arm["baseline"]), None)
+        return self._bank if label == first else None
 
     def together(self, family: _Family, label: str) -> tuple[str, ...]:
         """The arms that a verdict on ``label`` waits for."""
@@ -177,7 +184,8 @@ class _Sides:
 
     def seconds(self) -> float | None:
         """Training time of one run, mean over all arms."""
-        known = [r.scores["seconds"] for r in self.study.runs.values() if r.status == DONE]
+        done = [record for record in self.study.runs.values() if record.status == DONE]
+        known = [own_seconds(record.scores, baseline=record.baseline) for record in done]
         return float(np.mean(known)) if known else None
 
 
@@ -209,13 +217,16 @@ def _judged(sides: _Sides, family: _Family, looks: Sequence[Look]) -> _Found:
             sides.scores(label, taken[label], _shown(sides.manifest, label, family.base))
             for label in family.labels
         ]
+        asked = sides.bank_for(family.base)
+        bank = lendable(asked, base.values)
         found = compare(
             base,
             arms,
             margin=sides.manifest["margin"],
             alpha=look.alpha,
             tried=family.tried,
-            bank=sides.bank,
+            bank=bank,
+            bank_refused=asked is not None and bank is None,
             paired=bool(sides.manifest["paired"]),
             grouped=sides.grouped,
             seconds_per_run=sides.seconds(),
@@ -288,8 +299,13 @@ def _placebo_json(sides: _Sides, label: str, taken: tuple[Look, Comparison] | No
     placebo = sides.placebo_of(label)
     if placebo is None or taken is None:
         return {}
-    found = sides.against_placebo(label, placebo, taken[0].seeds, taken[0].alpha)
-    return {"placebo": {key: finite(getattr(found, key)) for key in _NUMBERS} | {"against": placebo}}
+    look, comparison = taken
+    found = sides.against_placebo(label, placebo, look.seeds, look.alpha)
+    numbers = {key: finite(getattr(found, key)) for key in _NUMBERS}
+    if not math.isfinite(comparison.evidence.placebo_low):
+        numbers |= dict.fromkeys(("low", "high", "se", "p_value"))
+    runs = {"finished": found.evidence.finished[0], "failed": found.evidence.failed[0]}
+    return {"placebo": numbers | runs | {"against": placebo}}
 
 
 def _refused(label: str, why: str, family: _Family) -> dict[str, Any]:

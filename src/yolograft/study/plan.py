@@ -174,10 +174,7 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
     }
     manifest["bank"] = _bank(manifest, plan.bank)
     manifest["sees"] = _sees(manifest)
-    run = new_run_folder(base, folder_name(name))
-    write_json(run / MANIFEST, manifest)
-    _keep_sources(run, code)
-    return run
+    return _written(manifest, new_run_folder(base, folder_name(name)), code)
 
 
 def _stock(
@@ -218,7 +215,7 @@ def _arms(
     check_labels([*planned, *controls])
     check_contrasts(
         plan.contrasts,
-        [arm.label for arm in (*planned, *controls)],
+        {arm.label: arm.model for arm in (*planned, *controls)},
         bases=[arm.label for arm in planned if arm.baseline],
         looks=len(plan.looks_planned),
     )
@@ -268,7 +265,8 @@ def _bank(manifest: Mapping[str, Any], folders: Sequence[Path]) -> list[dict[str
     found = match_bank(folders, manifest)
     if not found.groups:
         why = found.skipped[0] if found.skipped else "no two runs of one machine"
-        raise StudyError("YG644", f"--bank: no earlier run is of this kind ({why})", fix="leave --bank out")
+        cause = f"--bank: no two earlier runs serve ({why})"
+        raise StudyError("YG644", cause, fix="leave --bank out; --first-seed takes seeds nobody has")
     pooled(Bank(tuple(group.values for group in found.groups)), ())
     return [group.to_json() for group in found.groups]
 
@@ -284,6 +282,8 @@ def _sees(manifest: Mapping[str, Any]) -> str:
         verdicts=tried_in(manifest),
         alpha=manifest["alpha_plan"][-1],
         noise=noise_of_bank(manifest["bank"]),
+        lent=len(sizes) == 1,
+        paired=manifest["paired"],
     )
 
 
@@ -334,13 +334,15 @@ def eval_split(dataset: Dataset) -> str:
     raise DataError("YG305", "no val, valid or test split to measure on", where=str(dataset.root))
 
 
-def _keep_sources(run: Path, code: Codebook) -> None:
-    """The text of the user's own classes, for the record; it is never run from here."""
+def _written(manifest: Mapping[str, Any], run: Path, code: Codebook) -> Path:
+    """The run folder with its manifest and the text of the user's own classes, never run from there."""
+    write_json(run / MANIFEST, manifest)
     for ref, user in code.items():
         folder = run / "code"
         folder.mkdir(exist_ok=True)
         name = Path(ref.rpartition("::")[0]).name
         (folder / f"{user.sha256[:12]}-{name}.txt").write_text(user.source, encoding="utf-8")
+    return run
 
 
 def code_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:

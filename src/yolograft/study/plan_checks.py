@@ -45,6 +45,9 @@ def _check_numbers(plan: Plan) -> None:
     if plan.looks_planned[-1] != len(plan.seeds):
         cause = f"{len(plan.seeds)} seeds and a last look at {plan.looks_planned[-1]}"
         raise StudyError("YG605", cause, fix="plan one seed for every run up to the last look")
+    if plan.paired and plan.bank:
+        cause = "--paired with --bank: earlier runs tell how runs scatter, not how pairs of them do"
+        raise SpecError("YG193", cause, fix="leave one of the two out")
     if len(plan.looks_planned) > 1 and plan.ablation:
         cause = "an ablation at several looks: an interaction takes every arm with every seed"
         raise SpecError("YG193", cause, fix="leave --until-verdict out")

@@ -12,6 +12,7 @@ from yolograft.engine.arm import DONE
 from yolograft.errors import CheckpointError
 from yolograft.study.ablation import interactions
 from yolograft.study.anchors import anchor_rows
+from yolograft.study.branching import own_seconds
 from yolograft.study.detail import detail
 from yolograft.study.judging import Judgement, judge_study
 from yolograft.study.noise import noise_of
@@ -32,7 +33,17 @@ __all__ = ["COST", "METRICS", "SCORES", "collect", "points", "results_of"]
 
 
 # What a verdict was planned with, as the manifest says it.
-_DESIGN = ("looks", "alpha_plan", "paired", "group", "bank", "controls", "follows", "tried_before")
+_DESIGN = (
+    "looks",
+    "alpha_plan",
+    "paired",
+    "group",
+    "bank",
+    "controls",
+    "follows",
+    "tried_before",
+    "branch_at",
+)
 
 
 def points(value: float) -> float | None:
@@ -133,7 +144,7 @@ def _arm(study: StudyRecord, item: Mapping[str, Any], judged: Judgement) -> dict
         "control": item.get("control", ""),
         "of": item.get("of", ""),
         **study.costs.get(label, {}),
-        "train_seconds": _mean([r["seconds"] for r in done]),
+        "train_seconds": _mean([own_seconds(r, baseline=item["baseline"]) for r in done]),
         "images_per_second": _mean([r["images_per_second"] for r in done]),
         "runs": runs,
         "mean": {m: _mean([r[m] for r in done]) for m in METRICS},

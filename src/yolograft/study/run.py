@@ -189,6 +189,7 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> bool:
             _drop_checkpoints(place)
             _keep(bench, label, seed)
     if not missing:
+        _drop_trunk(bench, seed)
         return False
     again = {item["label"] for item in bench.manifest["arms"] if item.get("control") == IDENTITY}
     missing = [start_apart(arm, seed) if arm.label in again else arm for arm in missing]
@@ -223,7 +224,7 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> bool:
             recorder.close()
     for trained, folder in zip(finished, folders, strict=True):
         _finish(bench, trained, folder)
-    shutil.rmtree(trunk_folder(bench.run, seed), ignore_errors=True)
+    _drop_trunk(bench, seed)
     return True
 
 
@@ -246,7 +247,8 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
     The training checkpoints are no longer needed then.
     """
     recipe, measure, state = bench.recipe, bench.measure, trained.state()
-    scores = {key: state[key] for key in ("seed", "steps", "status", "reason", "seconds", "history")}
+    keys = ("seed", "steps", "status", "reason", "seconds", "shared_seconds", "history")
+    scores = {key: state[key] for key in keys}
     here = environment(bench.execution.settings.device, bench.manifest["environment"]["precision"])
     scores["environment"] = {key: here[key] for key in BITWISE}
     scores["best"] = trained.best.to_json()
@@ -279,6 +281,11 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
 def _keep(bench: Bench, label: str, seed: int) -> None:
     """Keep the record of a finished run, from which a verdict can be given anywhere."""
     keep_record(bench.run, bench.manifest, label, seed)
+
+
+def _drop_trunk(bench: Bench, seed: int) -> None:
+    """Remove the half-trained baseline that all arms of a seed have branched from."""
+    shutil.rmtree(trunk_folder(bench.run, seed), ignore_errors=True)
 
 
 def _drop_checkpoints(folder: Path) -> None:

@@ -24,7 +24,14 @@ class Noise:
 
 
 def sees_line(
-    seeds: int, *, arms: int, verdicts: int = 0, alpha: float = 0.05, noise: Noise | None = None
+    seeds: int,
+    *,
+    arms: int,
+    verdicts: int = 0,
+    alpha: float = 0.05,
+    noise: Noise | None = None,
+    lent: bool = True,
+    paired: bool = False,
 ) -> str:
     """One line: which true difference this budget finds four times out of five.
 
@@ -34,17 +41,22 @@ def sees_line(
         verdicts: that share the chance of error, where a study has more than these.
         alpha: level of the last look. Earlier looks add to what is found; they are not counted.
         noise: measured in earlier runs; an assumed one where None.
+        lent: these runs also lend their noise to the judge.
+        paired: the paired form, whose gain nobody knows beforehand: seeds are taken as uncorrelated.
     """
     share = arms / max(verdicts, arms)
     sd = noise.sd if noise else ASSUMED_SD
-    design = Design(arms, alpha * share, bank_df=noise.df if noise else 0)
-    smallest = minimum_detectable(sd, seeds, design=design)
+    lent_df = noise.df if noise and lent and not paired else 0
+    design = Design(arms, alpha * share, bank_df=lent_df, paired=paired)
+    # Of two uncorrelated runs, the difference has twice the variance of one.
+    smallest = minimum_detectable(sd * math.sqrt(2) if paired else sd, seeds, design=design)
     if not math.isfinite(smallest):
         return f"{seeds} seed(s) cannot carry a verdict: three per arm is the least"
     source = f"measured in {noise.runs} earlier runs" if noise else "small sets, from scratch"
+    beside = ", paired, no correlation over seeds assumed" if paired else ""
     return (
         f"{seeds} seeds per arm find a true difference of {smallest:.1f} AP four times out of five, "
-        f"if runs differ by an sd of {sd:.3g} AP ({source})"
+        f"if runs differ by an sd of {sd:.3g} AP ({source}{beside})"
     )
 
 

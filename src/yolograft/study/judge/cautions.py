@@ -14,7 +14,8 @@ from yolograft.study.judge.words import Note
 
 # Evaluation goes down to .001; a file that starts at .05 or above has lost the tail of its curves.
 HIGH_CUT, LEAST_COVERAGE = 0.05, 0.9
-_REPEATED = 3
+# Detectors of few objects agree on a number by chance; a limit is high, and many images run into it.
+_LOWEST_LIMIT, _REPEATED, _SHARE = 50, 3, 0.05
 
 
 def file_notes(label: str, runs: Sequence[ScoredRun], truth: Truth) -> Iterator[Note]:
@@ -29,7 +30,8 @@ def file_notes(label: str, runs: Sequence[ScoredRun], truth: Truth) -> Iterator[
         if len(table):
             cuts.append(float(table.score.min()))
         most = int(per_image.max(initial=0))
-        if 1 < most <= MAX_DETECTIONS and (per_image == most).sum() >= _REPEATED:
+        least = max(_REPEATED, _SHARE * len(per_image))
+        if _LOWEST_LIMIT <= most <= MAX_DETECTIONS and (per_image == most).sum() >= least:
             limits.append(most)
         group = table.image.astype(np.int64) * len(truth.names) + table.label
         crowded += bool(np.unique(group, return_counts=True)[1].max(initial=0) > MAX_DETECTIONS)

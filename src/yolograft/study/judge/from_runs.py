@@ -80,14 +80,15 @@ def judge_runs(
         return _by_images(groups, notes, asked, lang)
     if not asked.gt and with_files:
         notes.append(Note("give_gt"))
-    elif asked.gt and len(groups) > 1:
-        notes.append(Note("gt_unused", warns=True))
+    elif asked.gt:
+        notes.append(Note("gt_unused" if len(groups) > 1 else "gt_alone", warns=True))
     return _by_curves(groups, notes, asked, lang)
 
 
 def _shelf(folders: Sequence[Path], base: Sequence[Path]) -> _Shelf:
     runs, notes = [], []
-    for folder in dict.fromkeys([*base, *folders]):
+    own = {folder.resolve() for folder in base}
+    for folder in _each_once([*base, *folders]):
         if not is_run(folder):
             why = f"no training of ultralytics, YOLOv5 or YOLOX ({LOOKED_FOR})"
             notes.append(Note("skipped", {"folder": folder.name, "why": why}))
@@ -105,7 +106,7 @@ def _shelf(folders: Sequence[Path], base: Sequence[Path]) -> _Shelf:
     groups = group_runs(run for run in runs if run.status in (DONE, DIVERGED))
     if not groups:
         raise StudyError("YG666", "no finished run among them", fix="let one run to its last epoch")
-    chosen = {group.label for group in groups if any(run.folder in set(base) for run in group.runs)}
+    chosen = {group.label for group in groups if any(run.folder.resolve() in own for run in group.runs)}
     if base and len(chosen) != 1:
         cause = f"--base names runs of {len(chosen)} recipes" if chosen else "--base names no finished run"
         raise StudyError("YG665", cause, fix="the baseline is one recipe with several seeds")
@@ -123,13 +124,28 @@ def _shelf(folders: Sequence[Path], base: Sequence[Path]) -> _Shelf:
     return _Shelf(groups, notes)
 
 
+def _each_once(folders: Sequence[Path]) -> list[Path]:
+    """Folders by where they lie, whatever they are called."""
+    first: dict[Path, Path] = {}
+    for folder in folders:
+        first.setdefault(folder.resolve(), folder)
+    return list(first.values())
+
+
 def _refuse_twins(runs: Sequence[ForeignRun]) -> None:
-    """The same curve under two recipes or two seeds is one run, or a setting that changes nothing."""
+    """The same curve under two recipes or two seeds is one run, or a setting that changes nothing.
+
+    Raises:
+        StudyError: YG664.
+    """
     seen: dict[tuple[Any, ...], ForeignRun] = {}
     for run in runs:
         if run.best > 0 and len(run.curve) > 1:
             other = seen.setdefault(run.curve, run)
-            if other is not run and (other.recipe, other.seed) != (run.recipe, run.seed):
+            # Two runs of one recipe and one seed may be equal; two of unknown seeds are one run twice.
+            if other is not run and (
+                (other.recipe, other.seed) != (run.recipe, run.seed) or run.seed is None
+            ):
                 cause = f"the AP of {other.name} in every epoch: one run twice, or a setting without effect"
                 raise StudyError("YG664", cause, where=str(run.folder), fix="leave one of them out")
 
@@ -156,6 +172,9 @@ def _by_images(groups: Sequence[RunGroup], notes: list[Note], asked: Asked, lang
 
 def _by_curves(groups: Sequence[RunGroup], notes: list[Note], asked: Asked, lang: str) -> Judged:
     notes = [*notes, Note("from_csv")]
+    rules = {"--group": asked.group, "--image-ids": asked.images, "--category-ids": asked.categories}
+    if idle := [option for option, value in rules.items() if value]:
+        notes.append(Note("idle_options", {"options": ", ".join(idle)}, warns=True))
     for group in groups:
         if group.done and (gain := _gain(group)) > 0:
             notes.append(Note("best_epoch", {"label": group.label, "gain": gain}))

@@ -9,6 +9,7 @@ from pathlib import Path
 from yolograft.errors import StudyError
 
 _NUMBERED = re.compile(r"(\d+)")
+_PATTERN, _OF_PATHS = re.compile(r"[*?]"), re.compile(r"[*?/\\]")
 _MOST_FILES = 10_000
 
 
@@ -20,14 +21,10 @@ def files_of(words: Iterable[str]) -> list[Path]:
     """
     found: list[Path] = []
     for word in words:
-        path = Path(word).expanduser()
-        if not any(sign in word for sign in "*?") or path.exists():
-            found.append(path)
-            continue
-        anchor = Path(path.anchor or ".")
-        pattern = str(path.relative_to(path.anchor)) if path.anchor else str(path)
-        # train2 before train10.
-        matches = sorted(anchor.glob(pattern), key=lambda p: [_in_order(s) for s in _NUMBERED.split(str(p))])
+        matches = _fitting(word)
+        if not matches and not _PATTERN.search(word):
+            # What is not there is named by who opens it.
+            matches = [Path(word).expanduser()]
         if not matches or len(matches) > _MOST_FILES:
             raise StudyError(
                 "YG665", f"'{word}' fits {len(matches):,} files", fix="name the files or folders"
@@ -39,6 +36,8 @@ def files_of(words: Iterable[str]) -> list[Path]:
 def groups_of(words: Sequence[str], name: str) -> dict[str, list[Path]]:
     """``NAME=FILE,FILE`` and plain files as groups; plain files go to the name before them, or to ``name``.
 
+    A name is plain: no path, no pattern. A word that fits files as it stands names them, ``=`` or not.
+
     Raises:
         StudyError: a name twice, or without files (YG665).
     """
@@ -46,7 +45,7 @@ def groups_of(words: Sequence[str], name: str) -> dict[str, list[Path]]:
     current = name
     for word in words:
         head, sign, rest = word.partition("=")
-        if sign and not Path(word).exists():
+        if sign and not _OF_PATHS.search(head) and not _fitting(word):
             current = head.strip()
             if not current or current in groups or not rest.strip(", "):
                 fix = "write --new NAME=FILE,FILE"
@@ -55,6 +54,23 @@ def groups_of(words: Sequence[str], name: str) -> dict[str, list[Path]]:
         else:
             groups.setdefault(current, []).append(word)
     return {label: files_of(files) for label, files in groups.items()}
+
+
+def _fitting(word: str) -> list[Path]:
+    """The files that a word fits, as a path or as a pattern, in natural order: train2 before train10."""
+    path = Path(word).expanduser()
+    if path.exists():
+        return [path]
+    if not _PATTERN.search(word):
+        return []
+    anchor = Path(path.anchor or ".")
+    pattern = str(path.relative_to(path.anchor)) if path.anchor else str(path)
+    try:
+        found = list(anchor.glob(pattern))
+    except (ValueError, NotImplementedError):
+        # No pattern that can fit anything, such as "a**".
+        return []
+    return sorted(found, key=lambda p: [_in_order(s) for s in _NUMBERED.split(str(p))])
 
 
 def read_looks(text: str | None) -> tuple[int, ...]:

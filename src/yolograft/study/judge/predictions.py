@@ -53,6 +53,10 @@ def read_predictions(path: Path) -> Predictions:
         score = table.score.astype(np.float64)
         boxes = table.boxes.astype(np.float64)
         xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        for wrong, cause in (((xywh[:, 2:] < 0).any(axis=1), "a box with a negative side"),
+                             (score > 1, "score is no number from 0 to 1")):  # fmt: skip
+            if wrong.any():
+                raise _wrong(int(wrong.argmax()), cause, path)
         return Predictions(path, images, label, xywh, score, sha256_of(path), table)
     rows = read_document(path)
     if isinstance(rows, dict) and {"images", "categories"} <= rows.keys():

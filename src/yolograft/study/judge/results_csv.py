@@ -7,11 +7,20 @@ epochs from 0. Source: the documentation of both tools and files that they wrote
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from yolograft.errors import StudyError
 from yolograft.study.judge.bounded import Scalar, column, read_columns, read_settings
-from yolograft.study.judge.foreign_run import UNFINISHED, ForeignRun, by_epoch, ending, in_points, whole
+from yolograft.study.judge.foreign_run import (
+    DIVERGED,
+    UNFINISHED,
+    ForeignRun,
+    by_epoch,
+    ending,
+    in_points,
+    whole,
+)
 
 RESULTS, ULTRALYTICS, YOLOV5, HYPER = "results.csv", "args.yaml", "opt.yaml", "hyp.yaml"
 _AP = ("metrics/mAP50-95(B)", "metrics/mAP50-95", "metrics/mAP_0.5:0.95", "metrics/mAP_0.5-0.95")
@@ -81,6 +90,8 @@ def _run(
     planned = whole(settings.get("epochs")) or 0
     patience = whole(settings.get("patience")) or 0
     status, reason, early = ending(epochs, half, full, planned=planned, patience=patience, cut=cut)
+    if status != DIVERGED and (head := _lost(heads, rows, none_found=bool(full) and full[-1] == 0)):
+        status, reason, early = DIVERGED, f"{head} is no number at epoch {epochs[-1]}", False
     if status == UNFINISHED and settings.get("time") is not None and not cut and epochs:
         # A limit in hours: where it ends nobody planned in epochs.
         status, reason = "done", ""
@@ -98,6 +109,18 @@ def _run(
         predictions=predictions if predictions.is_file() else None,
         of_best=of_best,
     )
+
+
+def _lost(heads: Sequence[str], rows: Sequence[Sequence[float]], *, none_found: bool) -> str:
+    """The head of a loss that is no number in the last row, or empty: the tools train on beside an AP of 0.
+
+    A loss on the evaluation images alone counts where nothing was found: half precision loses some, unharmed.
+    """
+    for head, value in zip(heads, rows[-1] if rows else (), strict=False):
+        of_training = head.startswith("train/")
+        if "loss" in head and not math.isfinite(value) and (of_training or none_found):
+            return head
+    return ""
 
 
 def recipe_of(settings: dict[str, Scalar]) -> dict[str, Scalar]:

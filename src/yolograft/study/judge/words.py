@@ -108,6 +108,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "--gt is not used: not every finished run has predictions, or a run diverged or repeats a seed",
         "未使用 --gt：并非每次训练都有预测文件，或有训练发散、种子重复",
     ),
+    "gt_alone": (
+        "--gt is not used: with one recipe there is no difference to judge",
+        "未使用 --gt：只有一种配方，没有差异可判断",
+    ),
+    "idle_options": (
+        "{options}: without effect here, the tool's own AP is judged and not its predictions",
+        "{options}：此处不起作用，判断依据是工具自报的 AP，而非预测文件",
+    ),
     "baseline": (
         "baseline: {label} (the first run given; --base names another)",
         "基线：{label}（取给出的第一个，可用 --base 指定）",

@@ -1,7 +1,7 @@
 """BibTeX of what a study builds on: the papers of its grafted modules and of its detectors, from the catalog.
 
-A row of the catalog names a paper as "Hou et al. 2021, Coordinate Attention, arXiv 2103.02907"; what it does
-not say, such as first names, an entry here does not invent.
+A row of the catalog names a paper as "Liu et al. 2021, NAM: Normalization-based Attention Module, arXiv
+2111.12419"; what it does not say, such as first names, an entry here does not invent.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})")
 def bibtex(results: Mapping[str, Any]) -> str:
     """The entries of a study's papers, one each, sorted by key; what has no paper is named in a comment."""
     papers = {paper for paper in (*_of_grafts(results), *_of_detectors(results)) if paper}
+    if any(table(arm).get("control") == "placebo" for arm in rows(results.get("arms"))):
+        papers.add(paper_of("placebo"))
     papers |= {COCO} | ({TIDE} if results.get("where") else set())
     entries = sorted({entry for paper in papers if (entry := bibtex_of(paper))})
     unknown = [f"% no paper is known for {name}" for name in sorted(_without_paper(results))]
@@ -37,10 +39,10 @@ def bibtex(results: Mapping[str, Any]) -> str:
 def bibtex_of(paper: str) -> str:
     """One entry from a line of the catalog; empty where the line is of another form.
 
-    >>> print(bibtex_of("Misra et al. 2020, Rotate to Attend: Triplet Attention, arXiv 2010.03045"))
+    >>> print(bibtex_of("Misra et al. 2020, Rotate to Attend, arXiv 2010.03045"))
     @misc{misra2020rotate,
       author = {Misra and others},
-      title = {{Rotate to Attend: Triplet Attention}},
+      title = {{Rotate to Attend}},
       year = {2020},
       eprint = {2010.03045},
       archivePrefix = {arXiv}
@@ -64,17 +66,31 @@ def bibtex_of(paper: str) -> str:
     return f"@misc{{{key},\n{lines}\n}}"
 
 
+def key_of(paper: str) -> str:
+    """The key of a paper's entry; empty where it has none."""
+    return bibtex_of(paper).partition("{")[2].partition(",")[0]
+
+
+def keys_of_graft(expression: str) -> tuple[str, ...]:
+    """The keys of the papers of an expression's own modules, each once."""
+    keys = (key_of(paper_of(name)) for name in _modules_of(expression))
+    return tuple(dict.fromkeys(key for key in keys if key))
+
+
 def grafted_names(results: Mapping[str, Any]) -> tuple[str, ...]:
-    """Module references of all grafts of a study, as the expressions write them, each once."""
+    """Module references of a study's grafts, controls apart, as the expressions write them, each once."""
     found: dict[str, None] = {}
     for arm in map(table, rows(results.get("arms"))):
-        text = words_of(arm.get("expression"))
-        try:
-            terms = parse_graft(text).terms if text else ()
-        except YolograftError:
-            terms = ()
-        found |= dict.fromkeys(term.ref.module for term in terms)
+        if not arm.get("control"):
+            found |= dict.fromkeys(_modules_of(words_of(arm.get("expression"))))
     return tuple(found)
+
+
+def _modules_of(expression: str) -> list[str]:
+    try:
+        return [term.ref.module for term in parse_graft(expression).terms] if expression else []
+    except YolograftError:
+        return []
 
 
 def paper_of(name: str) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from yolograft.study.paper.citations import bibtex_of, grafted_names, paper_of
+from pydantic import ValidationError
+
+from yolograft.engine.optim import warmup_steps
+from yolograft.engine.recipe import Recipe
+from yolograft.study.paper.citations import keys_of_graft
+from yolograft.study.paper.judged_how import controls as controls_said
+from yolograft.study.paper.judged_how import design, interval_said
 from yolograft.study.report.holes import number, rows, table, whole, words_of
-from yolograft.study.report.notation import decimal, percent
-from yolograft.study.report.reading import Arm, levels_of, read_arms
-from yolograft.study.report.subject import detector_line, failures, partial_notice
+from yolograft.study.report.notation import decimal
+from yolograft.study.report.reading import Arm, read_arms
+from yolograft.study.report.subject import detector_line, failures, partial_notice, seeds_behind, seeds_run
 from yolograft.study.report.tables import image_size
 from yolograft.study.report.wording import Wording
-
-SPLIT_ONLY = "this evaluation split"
 
 
 def methods_paragraph(results: Mapping[str, Any], *, lang: str = "en", cite: bool = False) -> str:
@@ -28,10 +31,10 @@ def methods_paragraph(results: Mapping[str, Any], *, lang: str = "en", cite: boo
         StudyError: YG620, a language that the report does not speak.
     """
     words, arms = Wording(lang), read_arms(results)
-    trained = [_question(results, arms, words, cite), _data(results, words), _budget(results, words)]
+    trained = [_question(results, arms, words, cite), _data(results, words), _budget(results, arms, words)]
     trained += [_optimiser(results, words), _start(results, words), _machine(results, words)]
-    judged = [_measure(results, words), _design(results, arms, words), _interval(results, arms, words)]
-    judged += [*_controls(arms, words), _margin(results, words), *failures(arms, words)]
+    judged = [_measure(results, words), *design(results, arms, words), *interval_said(results, arms, words)]
+    judged += [*controls_said(arms, words, cite=cite), _margin(results, words), *failures(arms, words)]
     judged += [partial_notice(results, arms, words), _hashes(results, words)]
     gap = "" if lang == "zh" else " "
     return "\n\n".join(gap.join(said for said in part if said) for part in (trained, judged)).strip()
@@ -44,15 +47,14 @@ def _question(results: Mapping[str, Any], arms: tuple[Arm, ...], words: Wording,
         return ""
     if not grafts:
         return words("m_question_alone", model=model, data=data or "?")
-    keys = {
-        name: bibtex_of(paper_of(name)).partition("{")[2].partition(",")[0] for name in grafted_names(results)
-    }
-    named = words("list_semicolon").join(arm.expression or arm.label for arm in grafts)
-    cited = (
-        words("list_comma").join(f"[{key}]" for key in dict.fromkeys(keys.values()) if key) if cite else ""
-    )
-    named += f" {cited}" if cited else ""
+    named = words("list_semicolon").join(_named(arm, cite) for arm in grafts)
     return words("m_question", model=model, data=data or "?", grafts=named)
+
+
+def _named(arm: Arm, cite: bool) -> str:
+    """The expression of a graft, and behind it the papers of its own modules."""
+    keys = keys_of_graft(arm.expression) if cite else ()
+    return " ".join([arm.expression or arm.label, *(f"[{key}]" for key in keys)])
 
 
 def _data(results: Mapping[str, Any], words: Wording) -> str:
@@ -67,35 +69,57 @@ def _data(results: Mapping[str, Any], words: Wording) -> str:
     return words("m_data", classes=classes, split=words_of(held.get("split")) or "val", **shown)
 
 
-def _budget(results: Mapping[str, Any], words: Wording) -> str:
+def _budget(results: Mapping[str, Any], arms: tuple[Arm, ...], words: Wording) -> str:
     budget = table(results.get("budget"))
-    epochs, batch, seeds = whole(budget.get("epochs")), whole(budget.get("batch")), rows(budget.get("seeds"))
-    size = image_size(results)
-    if epochs is None or batch is None or not size or not seeds:
+    epochs, batch, size = whole(budget.get("epochs")), whole(budget.get("batch")), image_size(results)
+    counts = seeds_run(results, arms)
+    if epochs is None or batch is None or not size or not counts:
         return ""
-    listed = words("list_comma").join(map(words_of, seeds))
+    listed = words("list_comma").join(map(words_of, rows(budget.get("seeds"))[: max(counts)]))
     key = "m_budget" if len(rows(results.get("arms"))) > 1 else "m_budget_alone"
-    return words(key, epochs=epochs, batch=batch, imgsz=size, count=len(seeds), seeds=listed)
+    alike = min(counts) == max(counts)
+    key = key if alike else "m_budget_looks"
+    return words(key, epochs=epochs, batch=batch, imgsz=size, count=seeds_behind(counts), seeds=listed)
 
 
 def _optimiser(results: Mapping[str, Any], words: Wording) -> str:
-    recipe = table(results.get("recipe"))
-    name = words_of(recipe.get("optimizer"))
-    if not name:
+    """What was run, not what was written: rate, warm-up and plain epochs as the engine takes them."""
+    recipe = _recipe(results)
+    if recipe is None:
         return ""
-    names = {"adamw": "AdamW", "sgd": "SGD"}
-    known = ("lr", "weight_decay", "warmup_epochs", "ema_decay", "close_mosaic")
-    values = {key: _plain(recipe.get(key)) for key in known}
-    if not all(values.values()):
-        return ""
-    rate = words("m_lr_auto") if values["lr"] == "auto" else values["lr"]
-    return words("m_optimiser", optimizer=names.get(name, name), **(values | {"lr": rate}))
+    data = table(results.get("data"))
+    classes, images = len(rows(data.get("names"))), whole(table(data.get("train")).get("images"))
+    steps = -(-images // recipe.batch) if images else 0
+    ramp = warmup_steps(recipe, total_steps=steps * recipe.epochs, steps_per_epoch=steps) if steps else None
+    known = recipe.lr != "auto" or classes
+    values = {
+        "optimizer": {"adamw": "AdamW", "sgd": "SGD"}[recipe.optimizer],
+        "lr": f"{recipe.peak_lr(classes):g}" if known else words("m_lr_auto"),
+        "weight_decay": f"{recipe.weight_decay:g}",
+        "ema_decay": f"{recipe.ema_decay:g}",
+        "ema_tau": f"{recipe.ema_tau:g}",
+    }
+    said = [words("m_optimiser", **values)]
+    if ramp:
+        said.append(words("m_warmup", steps=f"{ramp:.0f}", epochs=f"{ramp / steps:.2g}"))
+    plain = recipe.plain_epochs() if recipe.augment.mosaic else 0
+    if plain:
+        said.append(words("m_mosaic_one" if plain == 1 else "m_mosaic", epochs=plain))
+    if len(rows(results.get("arms"))) > 1:
+        said.append(words("m_same_recipe"))
+    return ("" if words.lang == "zh" else " ").join(said)
 
 
-def _plain(value: object) -> str:
-    """A setting as text: numbers without a needless fraction, words as they are."""
-    known = number(value)
-    return words_of(value) if known is None else f"{known:g}"
+def _recipe(results: Mapping[str, Any]) -> Recipe | None:
+    """The recipe of a study; None where it is unknown, or not one that this version reads."""
+    raw = table(results.get("recipe"))
+    if not raw:
+        return None
+    budget = {key: table(results.get("budget")).get(key) for key in ("epochs", "batch")}
+    try:
+        return Recipe.model_validate({key: v for key, v in budget.items() if v is not None} | dict(raw))
+    except ValidationError:
+        return None
 
 
 def _start(results: Mapping[str, Any], words: Wording) -> str:
@@ -114,37 +138,6 @@ def _machine(results: Mapping[str, Any], words: Wording) -> str:
 
 def _measure(results: Mapping[str, Any], words: Wording) -> str:
     return words("m_measure")
-
-
-def _design(results: Mapping[str, Any], arms: tuple[Arm, ...], words: Wording) -> str:
-    looks = [n for n in map(whole, rows(results.get("looks"))) if n is not None]
-    alphas = [a for a in map(number, rows(results.get("alpha_plan"))) if a is not None]
-    if len(looks) > 1 and len(alphas) == len(looks):
-        seeds = words("list_comma").join(map(str, looks))
-        levels = words("list_comma").join(f"{a:g}" for a in alphas)
-        return words("m_looks", seeds=seeds, alphas=levels)
-    return words("m_one_look") if len(arms) > 1 else ""
-
-
-def _interval(results: Mapping[str, Any], arms: tuple[Arm, ...], words: Wording) -> str:
-    found = [arm.difference for arm in arms if arm.difference and arm.difference.low is not None]
-    if not found:
-        return ""
-    tried = max((d.evidence.tried for d in found if d.evidence), default=len(found))
-    scope = words_of(results.get("scope")) or SPLIT_ONLY
-    key = "m_interval_split" if scope.startswith(SPLIT_ONLY) else "m_interval_images"
-    said = [words(key, level=levels_of(arms), scope=words.verdict(scope))]
-    if results.get("paired") is True:
-        said.append(words("m_paired"))
-    alpha = next((d.evidence.alpha for d in found if d.evidence), math.nan)
-    if tried > 1 and math.isfinite(alpha):
-        said.append(words("m_tried", tried=tried, joint=percent(1 - alpha)))
-    return ("" if words.lang == "zh" else " ").join(said)
-
-
-def _controls(arms: tuple[Arm, ...], words: Wording) -> list[str]:
-    kinds = dict.fromkeys(arm.control for arm in arms if arm.control)
-    return [words(f"m_control_{kind}") for kind in kinds if kind in ("identity", "placebo", "next-scale")]
 
 
 def _margin(results: Mapping[str, Any], words: Wording) -> str:

@@ -15,8 +15,15 @@ from yolograft.study.paper.table import Cell, Head, PaperTable
 from yolograft.study.report.ablation_figure import combination_names
 from yolograft.study.report.holes import rows, table, words_of
 from yolograft.study.report.notation import decimal, interval, signed
-from yolograft.study.report.reading import Arm, beside, levels_of, read_arms
-from yolograft.study.report.subject import detector_line, failures, models_note, partial_notice, seeds_behind
+from yolograft.study.report.reading import Arm, beside, levels_of, read_arms, with_interval
+from yolograft.study.report.subject import (
+    detector_line,
+    failures,
+    models_note,
+    partial_notice,
+    seeds_behind,
+    stopped_note,
+)
 from yolograft.study.report.tables import image_size, timed_on
 from yolograft.study.report.wording import LANGUAGES, Wording
 
@@ -93,8 +100,14 @@ def _accuracy(results: Mapping[str, Any], arms: Sequence[Arm], lead: _Lead, word
         images=words_of(table(data.get("eval")).get("images")) or "?",
         seeds=seeds_behind([len(arm.done) for arm in arms]),
     )
-    said = [_legend(results) + words("paper_note", level=levels_of(arms), scope=scope)]
-    said += [models_note(results, words), *failures(arms, words), partial_notice(results, arms, words)]
+    key = "paper_note" if with_interval(arms) else "paper_note_none"
+    said = [_legend(results) + words(key, level=levels_of(arms), scope=scope)]
+    said += [
+        stopped_note(arms, words),
+        models_note(results, words),
+        *failures(arms, words),
+        partial_notice(results, arms, words),
+    ]
     # Chinese sentences follow each other without a space.
     note = ("" if words.lang == "zh" else " ").join(sentence for sentence in said if sentence)
     return PaperTable("accuracy", caption, note, tuple(heads), tuple(body))

@@ -23,18 +23,32 @@ METHOD_WORDS: dict[str, tuple[str, str]] = {
         "每组训练 {epochs} 轮，输入 {imgsz} 像素，批量 {batch}，共 {count} 个种子（{seeds}）；同一种子下"
         "各组以相同顺序看到相同批次。",
     ),
+    "m_budget_looks": (
+        "Every arm was trained for {epochs} epochs at {imgsz} pixels with batch {batch}, once for each "
+        "of the first {count} seeds ({seeds}), until its verdict was there; within a seed all arms saw the "
+        "same batches in the same order.",
+        "每组训练 {epochs} 轮，输入 {imgsz} 像素，批量 {batch}，依次使用前 {count} 个种子（{seeds}），得出"
+        "结论即止；同一种子下各组以相同顺序看到相同批次。",
+    ),
     "m_budget_alone": (
         "It was trained for {epochs} epochs at {imgsz} pixels with batch {batch}, once for each of "
         "{count} seeds ({seeds}).",
         "训练 {epochs} 轮，输入 {imgsz} 像素，批量 {batch}，共 {count} 个种子（{seeds}）。",
     ),
     "m_optimiser": (
-        "We used {optimizer} (learning rate {lr}, weight decay {weight_decay}, {warmup_epochs} warm-up "
-        "epochs), an exponential moving average of the weights (decay {ema_decay}), and no mosaic in the "
-        "last {close_mosaic} epochs; the recipe was the same for all arms.",
-        "优化器为 {optimizer}（学习率：{lr}；权重衰减 {weight_decay}；预热 {warmup_epochs} 轮），对权重取"
-        "指数滑动平均（衰减 {ema_decay}），最后 {close_mosaic} 轮不用 mosaic；各组配方相同。",
+        "We used {optimizer} (peak learning rate {lr}, weight decay {weight_decay}) and an exponential "
+        "moving average of the weights (decay rising to {ema_decay} with a time constant of {ema_tau} s"
+        "teps).",
+        "优化器为 {optimizer}（学习率峰值 {lr}，权重衰减 {weight_decay}），对权重取指数滑动平均（衰减系数按"
+        "时间常数 {ema_tau} 步升至 {ema_decay}）。",
     ),
+    "m_warmup": (
+        "The learning rate warmed up over the first {steps} steps ({epochs} epochs).",
+        "前 {steps} 步（{epochs} 轮）为学习率预热。",
+    ),
+    "m_mosaic": ("The last {epochs} epochs went without mosaic.", "最后 {epochs} 轮不用 mosaic。"),
+    "m_mosaic_one": ("The last epoch went without mosaic.", "最后一轮不用 mosaic。"),
+    "m_same_recipe": ("The recipe was the same for all arms.", "各组配方相同。"),
     "m_lr_auto": ("set by the recipe", "由配方确定"),
     "m_scratch": ("All weights were initialised at random.", "全部权重随机初始化。"),
     "m_weights": (
@@ -77,17 +91,56 @@ METHOD_WORDS: dict[str, tuple[str, str]] = {
         "按首次训练前的声明，各种子成对比较。",
     ),
     "m_tried": (
-        "The intervals of all {tried} arms tried against the baseline hold together at {joint}.",
-        "与基线比较的全部 {tried} 组，其区间在 {joint} 水平上同时成立。",
+        "The intervals allow for all {tried} verdicts that share one chance of error: together they hold at "
+        "{joint}.",
+        "区间已计入共用一个出错概率的全部 {tried} 个结论：在 {joint} 水平上同时成立。",
+    ),
+    "m_tried_looks": (
+        "The intervals allow for all {tried} verdicts that share one chance of error; each holds jointly "
+        "with the others at the level of the look it was judged at ({joint}).",
+        "区间已计入共用一个出错概率的全部 {tried} 个结论；各区间按其作出判断那一次的水平（{joint}）与其余"
+        "同时成立。",
+    ),
+    "m_group": (
+        "Images of one group ({rule}) were taken as one unit, {count} in all.",
+        "同组图像（{rule}）视为一个单位，共 {count} 个。",
+    ),
+    "m_bank": (
+        "The variance over seeds is pooled with that of {runs} earlier runs of the same baseline ({groups} "
+        "group(s)); they enter no mean.",
+        "种子间方差与同一基线此前 {runs} 次训练（{groups} 批）的方差合并估计；这些训练不进入任何均值。",
+    ),
+    "m_follows": (
+        "The study follows {studies} on fresh seeds; {tried} verdicts given there count among those that "
+        "share the chance of error.",
+        "本实验以新的种子接续 {studies}；其中已给出的 {tried} 个结论一并计入共用的出错概率。",
+    ),
+    "m_contrasts": (
+        "Planned contrasts between arms: {pairs}.",
+        "事先计划的组间对比：{pairs}。",
+    ),
+    "m_branch": (
+        "Per seed the baseline was trained for {shared} of {epochs} epochs, and every arm went on from "
+        "there: differences are those of adding the graft to a half-trained network, not of training with it "
+        "from the start.",
+        "每个种子先训练基线 {shared} 轮（共 {epochs} 轮），各组再由此继续：差异反映把模块加到训练到一半的"
+        "网络上的作用，而非从头一起训练。",
     ),
     "m_control_identity": (
-        "An identity arm, the baseline trained once more, shows what chance alone gives.",
-        "恒等对照组（再训练一次基线）显示仅凭偶然会得到多大差异。",
+        "An identity arm, the baseline trained once more with its initial weights moved by a thousandth, "
+        "shows what chance alone gives.",
+        "恒等对照组（初始权重作千分之一扰动后再训练一次基线）显示仅凭偶然会得到多大差异。",
     ),
     "m_control_placebo": (
-        "Beside every graft stands a placebo, a residual pair of 1x1 convolutions of nearest parameter "
-        "count at the same sites.",
-        "每个嫁接旁都有安慰剂组：同一位置上参数量最接近的一对残差 1x1 卷积。",
+        "Beside every graft stands a placebo, a residual pair of 1x1 convolutions{paper} of nearest "
+        "parameter count at the same sites.",
+        "每个嫁接旁都有安慰剂组：同一位置上参数量最接近的一对残差 1x1 卷积{paper}。",
+    ),
+    "m_control_placebo_some": (
+        "Beside {count} of {grafts} grafts stands a placebo, a residual pair of 1x1 convolutions{paper} of "
+        "nearest parameter count at the same sites; the others can have none.",
+        "{grafts} 个嫁接中有 {count} 个旁设安慰剂组：同一位置上参数量最接近的一对残差 1x1 卷积{paper}；其余"
+        "无法设置。",
     ),
     "m_control_next-scale": (
         "The next larger stock detector, trained for as many epochs, shows what size buys.",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from yolograft.engine.arm import DONE
 from yolograft.errors import StudyError
-from yolograft.study.plan import MANIFEST
+from yolograft.study.plan import MANIFEST, read_manifest
 from yolograft.study.records.record import RunRecord
 from yolograft.study.records.studyrecord import StudyRecord, read_study
 from yolograft.study.report.holes import number, rows, table
@@ -97,6 +97,7 @@ def match_bank(folders: Sequence[Path], manifest: Mapping[str, Any]) -> Matched:
     if base is None:
         raise StudyError("YG633", "a bank of baseline runs, and no baseline in this study")
     wanted, own = key_of(manifest, base), set(manifest["seeds"])
+    taken: list[str] = []
     by_machine: dict[tuple[str, ...], list[tuple[RunRecord, str]]] = {}
     skipped, seen = [], set()
     for folder in studies_under(folders):
@@ -107,7 +108,10 @@ def match_bank(folders: Sequence[Path], manifest: Mapping[str, Any]) -> Matched:
             why = next(iter(whys.values()), "no baseline")
             skipped.append(f"{study.name}: {'another ' + why if labels else why}")
         for label in (label for label, why in whys.items() if not why):
-            for record in _usable(study, label, own):
+            usable = _usable(study, label)
+            if again := sum(record.seed in own for record in usable):
+                taken.append(f"{study.name}: {again} run(s) have seeds that this study will train")
+            for record in (record for record in usable if record.seed not in own):
                 mark = record.checkpoint_sha256 or f"{record.seed}:{record.scores['ap']!r}"
                 if mark not in seen:
                     seen.add(mark)
@@ -121,7 +125,19 @@ def match_bank(folders: Sequence[Path], manifest: Mapping[str, Any]) -> Matched:
         for found in by_machine.values()
         if len(found) > 1  # one run alone says nothing about noise
     )
-    return Matched(groups, tuple(skipped))
+    # First what another choice of seeds would mend.
+    return Matched(groups, (*taken, *skipped))
+
+
+def free_seed(folders: Sequence[Path]) -> int:
+    """The first seed behind all that the studies in ``folders`` have planned; 0 without any.
+
+    Raises:
+        StudyError: a folder holds no study (YG633).
+        CheckpointError: a manifest is not readable (YG401, YG403).
+    """
+    planned = [read_manifest(folder)["seeds"] for folder in studies_under(folders)]
+    return max((seed for seeds in planned for seed in seeds), default=-1) + 1
 
 
 def bank_of(manifest: Mapping[str, Any]) -> Bank | None:
@@ -166,14 +182,13 @@ def _below(folder: Path, depth: int) -> list[Path]:
     return found
 
 
-def _usable(study: StudyRecord, label: str, own: set[int]) -> list[RunRecord]:
-    """The finished runs of an arm that are no runs of the planned study, all of its own recipe."""
+def _usable(study: StudyRecord, label: str) -> list[RunRecord]:
+    """The finished runs of an arm, all of its own recipe."""
     wanted = key_of(study.manifest, label)
     return [
         record
-        for (name, seed), record in study.runs.items()
+        for (name, _), record in study.runs.items()
         if name == label
-        and seed not in own
         and record.status == DONE
         and record.scores.get("ap") is not None
         and record.recipe_sha256 in ("", wanted.recipe_sha256)

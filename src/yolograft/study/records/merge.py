@@ -18,7 +18,7 @@ from yolograft.study.statistics.looks import look_alphas
 
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
 _SAME = ("kind", "models", "across", "recipe_sha256", "margin", "paired", "group", "groups", "bank",
-         "weights_sha256", "tried_before")  # fmt: skip
+         "weights_sha256", "tried_before", "branch_at", "contrasts")  # fmt: skip
 
 
 def merge(folders: Sequence[Path], out: Path, *, seeds: Sequence[int] | None = None) -> StudyRecord:
@@ -80,7 +80,9 @@ def differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
         if arm != arms[1][label]:
             return f"arm {label}"
     words = {"recipe_sha256": "the recipe", "weights_sha256": "the starting weights"}
-    wrong = next((key for key in _SAME if one.get(key) != two.get(key)), "")
+    # Of one plan both are the same looks; of several, `_seeds` says what may be joined.
+    same = (*_SAME, "looks", "alpha_plan") if one["seeds"] == two["seeds"] else _SAME
+    wrong = next((key for key in same if one.get(key) != two.get(key)), "")
     if not wrong and _code(one) != _code(two):
         return "the source of a module"
     return words.get(wrong, f"'{wrong}'") if wrong else ""
@@ -96,19 +98,29 @@ def _code(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _seeds(parts: Sequence[StudyRecord], names: Sequence[str], declared: Sequence[int] | None) -> list[int]:
-    """The seeds of the whole: those of every part's plan, or those declared, which must hold them all."""
+    """The seeds of the whole: those of every part's plan, or those declared, which must hold them all.
+
+    A plan is never shrunk to what has run, and never loses its looks: both would turn several looks at the
+    data into one that seems planned.
+    """
     planned = [list(part.manifest["seeds"]) for part in parts]
+    one_plan = all(seeds == planned[0] for seeds in planned)
+    if one_plan and (declared is None or list(declared) == planned[0]):
+        return planned[0]
+    for part, name in zip(parts, names, strict=True):
+        if len(looks := part.manifest["looks"]) > 1:
+            cause = f"planned with {len(looks)} looks ({', '.join(map(str, looks))} seeds)"
+            fix = "only parts of the same seeds and looks are joined"
+            raise StudyError("YG637", cause, where=name, fix=fix)
     if declared is None:
-        if all(seeds == planned[0] for seeds in planned):
-            return planned[0]
         together = sorted({seed for seeds in planned for seed in seeds})
         cause = f"the parts plan different seeds ({_span(planned[0])}, {_span(planned[1])})"
         fix = f"declare the whole: --seeds {len(together)} --first-seed {together[0]}"
         raise StudyError("YG637", cause, fix=fix)
-    for part, name in zip(parts, names, strict=True):
-        extra = sorted({seed for _, seed in part.runs} - set(declared))
+    for seeds, name in zip(planned, names, strict=True):
+        extra = sorted(set(seeds) - set(declared))
         if extra:
-            fix = "runs are never left out: declare them too"
+            fix = "planned seeds are never left out: declare them too"
             raise StudyError("YG637", f"seed {extra[0]} is not among those declared", where=name, fix=fix)
     return list(declared)
 

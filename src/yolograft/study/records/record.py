@@ -11,6 +11,7 @@ A record may come from a stranger: it is read within bounds, and every field is 
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from yolograft.graph.expr import folder_name
 from yolograft.metrics.archive import read_bounded
 from yolograft.metrics.detections import write_archive
 from yolograft.metrics.influence import grouped, influence
-from yolograft.metrics.matches import PACKED, MatchTable
+from yolograft.metrics.matches import PACKED, MatchTable, average_precision
 from yolograft.study.report.holes import number
 
 RECORD = "record.npz"
@@ -34,7 +35,10 @@ MOST_BYTES = 60_000
 IMAGES, GROUPS, BLOCKS = "images", "groups", "blocks of images"
 _KIND, _VERSION = "run record", 1
 _EXACT_UNITS, _MOST_UNITS = 2_000, 8_000
-_MOST_UNPACKED = 32_000_000
+# Rows of a match table, and bytes of all arrays: far more than 60 KB of a real table hold.
+_MOST_ROWS, _MOST_UNPACKED = 100_000, 8_000_000
+# AP is computed twice in other orders of summing; influences are rounded to 32 bits.
+_SAME_AP, _ROUNDED = 1e-6, 1e-5
 _MEMBER_BYTES = 260  # of one member in a zip beside its data: two headers and the array's own
 _TEXTS = ("label", "model", "expression", "spec_sha256", "recipe_sha256", "checkpoint_sha256", "units")
 _FACTS = (*_TEXTS, "baseline", "seed", "status", "data", "scores", "dropped")
@@ -44,13 +48,31 @@ _SPARE = ("confusion", "curves", "history", "per_class")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PackedMatches:
+    """A match table as a file keeps it. about: images, num_classes, fingerprint. arrays: as `PACKED`."""
+
+    about: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+
+    @classmethod
+    def of(cls, table: MatchTable) -> PackedMatches:
+        """The table, packed."""
+        about = {"images": table.images, "num_classes": table.num_classes}
+        return cls(about | {"fingerprint": table.fingerprint}, table.to_arrays())
+
+    def unfolded(self) -> MatchTable:
+        """The table; DataError YG362 where the arrays do not belong together."""
+        return MatchTable.from_arrays(self.about, self.arrays)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RunRecord:
     """One run of one arm.
 
     status: ``done`` or ``diverged``. data: fingerprints of ``train`` and ``eval``. checkpoint_sha256: of its
     last weights, empty where they were not kept. scores: as `scores.json`. influence: float64 [units], AP
-    points, sum 0; None where no match table was kept. units: what its entries are. dropped: what was left
-    out for size.
+    points, sum 0; None where no match table was kept. units: what its entries are. matches: the match table,
+    or ``packed``: the same as a file holds it; see `table`. dropped: what was left out for size.
     """
 
     label: str
@@ -67,7 +89,12 @@ class RunRecord:
     influence: NDArray[np.float64] | None = None
     units: str = IMAGES
     matches: MatchTable | None = None
+    packed: PackedMatches | None = None
     dropped: tuple[str, ...] = field(default=())
+
+    def table(self) -> MatchTable | None:
+        """The match table, unfolded anew where the record keeps it packed: it takes fifty times the room."""
+        return self.matches if self.packed is None else self.packed.unfolded()
 
     def drawn(self, groups: Sequence[int] | None = None) -> NDArray[np.float64] | None:
         """Influences of the units that are drawn, AP points: of ``groups`` [images] where the study has them.
@@ -104,11 +131,10 @@ class RunRecord:
         facts = {name: getattr(self, name) for name in _FACTS}
         facts |= {"data": dict(self.data), "scores": dict(self.scores), "dropped": list(self.dropped)}
         arrays: dict[str, NDArray[Any]] = {}
-        if self.matches is not None:
-            table = self.matches
-            about = {"images": table.images, "num_classes": table.num_classes}
-            facts["matches"] = about | {"fingerprint": table.fingerprint}
-            arrays |= {f"matches.{name}": values for name, values in table.to_arrays().items()}
+        packed = self.packed or (PackedMatches.of(self.matches) if self.matches is not None else None)
+        if packed is not None:
+            facts["matches"] = dict(packed.about)
+            arrays |= {f"matches.{name}": values for name, values in packed.arrays.items()}
         if self.influence is not None:
             exact = len(self.influence) <= _EXACT_UNITS
             arrays["influence"] = self.influence if exact else self.influence.astype(np.float32)
@@ -129,7 +155,7 @@ class RunRecord:
                 **{name: facts[name] for name in _FACTS if name != "dropped"},
                 dropped=tuple(str(name)[:40] for name in facts["dropped"][:20]),
                 influence=_influence(arrays),
-                matches=_matches(facts, arrays),
+                packed=_packed(facts, arrays),
             )._checked()
         except (OSError, ValueError, LookupError, TypeError, AttributeError, DataError) as error:
             why = getattr(error, "strerror", None) or getattr(error, "cause", None) or error
@@ -139,10 +165,20 @@ class RunRecord:
             raise StudyError("YG630", cause, where=str(path)) from error
 
     def _checked(self) -> RunRecord:
-        """Itself, where its parts belong together; else ValueError."""
-        psi, table = self.influence, self.matches
-        if psi is not None and table is not None and self.units == IMAGES and table.images != len(psi):
-            raise ValueError("match table and influences disagree")
+        """Itself, where AP and influences are those of its match table; else ValueError."""
+        table, ap = self.table(), self.scores.get("ap")
+        if table is None:
+            return self
+        own = 100 * average_precision(table)
+        if (math.isfinite(own) or ap is not None) and not (ap is not None and abs(own - ap) <= _SAME_AP):
+            raise ValueError(f"AP {ap}, and {own:.6f} by its match table")
+        psi = self.influence
+        if psi is not None and self.units != GROUPS:
+            # Of groups only the study knows which image lies in which.
+            found, units = judged_units(table)
+            alike = found is not None and found.shape == psi.shape and units == self.units
+            if found is None or not alike or not np.allclose(psi, found, rtol=_ROUNDED, atol=_ROUNDED):
+                raise ValueError("match table and influences disagree")
         return self
 
 
@@ -173,8 +209,8 @@ def _without(record: RunRecord, part: str) -> RunRecord:
     """The record without its match table, or without one entry of its scores."""
     names = RunRecord.__dataclass_fields__
     values = {name: getattr(record, name) for name in names}
-    if part == "matches" and record.matches is not None:
-        return RunRecord(**values | {"matches": None, "dropped": (*record.dropped, part)})
+    if part == "matches" and (record.matches is not None or record.packed is not None):
+        return RunRecord(**values | {"matches": None, "packed": None, "dropped": (*record.dropped, part)})
     if record.scores.get(part):
         scores = {key: value for key, value in record.scores.items() if key != part}
         return RunRecord(**values | {"scores": scores, "dropped": (*record.dropped, part)})
@@ -234,16 +270,21 @@ def _influence(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float64] | None
         return None
     psi = psi.astype(np.float64)
     # AP lies in 0..100 and one image among N moves it by N times that at most.
-    if psi.ndim != 1 or not len(psi) or not (np.abs(psi) <= 100.0 * max(len(psi), _MOST_UNITS) ** 2).all():
+    most = 100.0 * _MOST_UNITS**2
+    if psi.ndim != 1 or not 0 < len(psi) <= _MOST_UNITS or not (np.abs(psi) <= most).all():
         raise ValueError(f"influences of shape {psi.shape} that are not finite or too large")
+    if abs(psi.sum()) > _ROUNDED * (1 + np.abs(psi).sum()):
+        raise ValueError(f"influences with the sum {psi.sum():.3g}, not 0")
     return psi
 
 
-def _matches(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> MatchTable | None:
+def _packed(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> PackedMatches | None:
     if "matches" not in facts:
         return None
-    packed = {name: arrays[f"matches.{name}"] for name in PACKED}
-    if len(packed["code"]) > 1_000_000 or not 0 <= int(facts["matches"]["images"]) <= 10_000_000:
+    packed, about = {name: arrays[f"matches.{name}"] for name in PACKED}, facts["matches"]
+    images, classes = int(about["images"]), int(about["num_classes"])
+    longest = max(len(values) for values in packed.values())
+    if longest > _MOST_ROWS or not (0 <= images <= 10_000_000 and 0 <= classes <= _MOST_ROWS):
         raise ValueError("a match table too large for a record")
-    about = facts["matches"] | {"fingerprint": str(facts["matches"]["fingerprint"])[:200]}
-    return MatchTable.from_arrays(about, packed)
+    fingerprint = str(about["fingerprint"])[:200]
+    return PackedMatches({"images": images, "num_classes": classes, "fingerprint": fingerprint}, packed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -19,7 +19,7 @@ from yolograft.errors import CheckpointError, MachineError, StudyError
 from yolograft.metrics.matches import MatchTable
 from yolograft.study.grouping import groups_of
 from yolograft.study.plan import MANIFEST, read_manifest
-from yolograft.study.records.record import RECORD, RunRecord, judged_units
+from yolograft.study.records.record import RECORD, PackedMatches, RunRecord, judged_units
 from yolograft.study.records.sound import RunFacts, facts_of_folder, facts_of_run
 from yolograft.study.report.holes import number
 
@@ -32,6 +32,11 @@ _NEEDED: dict[str, type | tuple[type, ...]] = {
     "kind": str, "created": str, "command": str, "model": str, "family": str, "data": dict, "arms": list,
     "seeds": list, "margin": (int, float), "recipe": dict, "recipe_sha256": str, "environment": dict,
     "sees": str,
+}  # fmt: skip
+# What an older one may lack.
+_IF_THERE: dict[str, type] = {
+    "warnings": list, "code": dict, "models": list, "looks": list, "alpha_plan": list, "bank": list,
+    "controls": list, "contrasts": list, "follows": list,
 }  # fmt: skip
 _ARM_NEEDED: dict[str, type] = {
     "label": str, "expression": str, "baseline": bool, "spec_sha256": str, "layers": list,
@@ -112,9 +117,7 @@ def record_of(run: Path, manifest: Mapping[str, Any], label: str, seed: int) -> 
     scores = read_json(folder / SCORES)
     if (folder / RECORD).exists():
         kept = RunRecord.load(folder / RECORD)
-        if (kept.label, kept.seed, kept.status) == (label, seed, facts.status) and kept.scores.get(
-            "ap"
-        ) == scores.get("ap"):
+        if _agrees(facts_of(kept), facts) and kept.scores.get("ap") == scores.get("ap"):
             return replace(kept, scores=scores)
     item = next(arm for arm in manifest["arms"] if arm["label"] == label)
     found = RunRecord(
@@ -134,7 +137,13 @@ def record_of(run: Path, manifest: Mapping[str, Any], label: str, seed: int) -> 
         return found
     matches = MatchTable.load(folder / MATCHES)
     psi, units = judged_units(matches, groups_of(manifest))
-    return replace(found, matches=matches, influence=psi, units=units)
+    return replace(found, packed=PackedMatches.of(matches), influence=psi, units=units)
+
+
+def _agrees(kept: RunFacts, folder: RunFacts) -> bool:
+    """Whether a record says of its run what the run's folder says; of another run it vouches for nothing."""
+    pairs = zip(astuple(kept), astuple(folder), strict=True)
+    return all(there in ("", here) for here, there in pairs)
 
 
 def keep_record(run: Path, manifest: Mapping[str, Any], label: str, seed: int) -> None:
@@ -251,6 +260,11 @@ def _lacks(manifest: Mapping[str, Any]) -> str:
         names = ("split", "images", "boxes", "fingerprint")
         if not isinstance(facts, dict) or any(name not in facts for name in names):
             return f"data without '{part}'"
+    for key, kind in _IF_THERE.items():
+        if not isinstance(manifest.get(key, kind()), kind):
+            return f"'{key}' is {type(manifest[key]).__name__}"
+    if not all(isinstance(item, dict) for item in manifest.get("code", {}).values()):
+        return "'code' of which nothing is told"
     if any(key not in manifest["recipe"] for key in ("epochs", "imgsz", "batch")):
         return "a recipe without epochs, imgsz or batch"
     needed = ("precision", "device", "threads")

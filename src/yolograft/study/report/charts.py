@@ -23,12 +23,14 @@ from yolograft.study.report.svg import (
 from yolograft.study.report.wording import Wording, split_verdict
 
 WIDTH = 540.0
+NARROW = 400.0  # of a figure that a phone shows at full width
+NUMBERS = 182.0  # room for a difference, its interval and its verdict
 ROW = 46.0
 MAX_CLASSES = 40
 FAINT, MUTED = 0.14, 0.68
 
 
-def interval_chart(arms: Sequence[Arm], *, margin: float | None, words: Wording) -> str:
+def interval_chart(arms: Sequence[Arm], *, margin: float | None, words: Wording, width: float = WIDTH) -> str:
     """Difference to the baseline per arm that has one, in AP points: dot, interval, zero line, margin band.
 
     An arm without a difference keeps its row and says so; no such arm gives an empty string.
@@ -39,7 +41,7 @@ def interval_chart(arms: Sequence[Arm], *, margin: float | None, words: Wording)
     known = [arm.difference for arm in grafts if arm.difference]
     ends = [v for d in known for v in (d.delta, d.low, d.high) if v is not None]
     band = abs(margin or 0.0)
-    left, right = label_room(grafts), WIDTH - 182
+    left, right = label_room(grafts, width), width - NUMBERS
     top, bottom = 26.0, 26.0 + ROW * len(grafts)
     scale = Scale(*padded([0.0, band, -band, *ends]), left, right)
     parts = []
@@ -54,7 +56,7 @@ def interval_chart(arms: Sequence[Arm], *, margin: float | None, words: Wording)
     parts.append(text(scale.at(0) + 8, top - 10, better, size=11, fill_opacity=MUTED))
     for i, arm in enumerate(grafts):
         parts.append(_interval_row(arm, scale, top + ROW * (i + 0.5), left, words))
-    return figure(WIDTH, bottom + 44, *parts, label=words("difference_axis"))
+    return figure(width, bottom + 44, *parts, label=words("difference_axis"))
 
 
 def _interval_row(arm: Arm, scale: Scale, y: float, left: float, words: Wording) -> str:
@@ -76,16 +78,16 @@ def _interval_row(arm: Arm, scale: Scale, y: float, left: float, words: Wording)
     shown = f"{signed(found.delta)} {ends or '(' + words('no_interval') + ')'}"
     parts.append(text(beside, y - 1, shown, font_weight=600))
     verdict = words.verdict(split_verdict(found.verdict)[0]) or words("no_verdict")
-    parts.append(text(beside, y + 14, fit(verdict, WIDTH - beside, 11), size=11, fill_opacity=MUTED))
+    parts.append(text(beside, y + 14, fit(verdict, NUMBERS - 16, 11), size=11, fill_opacity=MUTED))
     return "".join(parts)
 
 
-def seed_chart(arms: Sequence[Arm], *, words: Wording) -> str:
+def seed_chart(arms: Sequence[Arm], *, words: Wording, width: float = WIDTH) -> str:
     """AP of every finished run, one row an arm; light lines join equal seeds, a mark gives the mean."""
     values = [run.metrics["ap"] for arm in arms for run in arm.done]
     if not values:
         return ""
-    left, right = label_room(arms), WIDTH - 118
+    left, right = label_room(arms, width), width - 118
     top, bottom = 26.0, 26.0 + ROW * len(arms)
     scale = Scale(*padded(values, share=0.08), left, right)
     parts = [x_axis(scale, top, bottom, title=words("ap_axis"))]
@@ -101,7 +103,7 @@ def seed_chart(arms: Sequence[Arm], *, words: Wording) -> str:
             place = {"cx": scale.at(run.metrics["ap"]), "cy": y}
             parts.append(tag("circle", hint, r=4.5, fill=arm.colour, fill_opacity=0.8, **place))
         parts.append(_mean_mark(arm, scale, y, words))
-    return figure(WIDTH, bottom + 44, *parts, label=words("seeds"))
+    return figure(width, bottom + 44, *parts, label=words("seeds"))
 
 
 def _plain(seed: str) -> str:
@@ -215,9 +217,10 @@ def _cost_bar(arm: Arm, key: str, unit: float, places: int, scale: Scale, y: flo
     return "".join([*parts, text(end + 6, y + 4, shown, size=11)])
 
 
-def label_room(arms: Sequence[Arm]) -> float:
-    """Width that row labels need, at most 170 units."""
-    return min(max((text_width(arm.label, 13) for arm in arms), default=0.0) * BOLD + 34, 170.0)
+def label_room(arms: Sequence[Arm], width: float = WIDTH) -> float:
+    """Width that row labels need, at most 170 units and a third of a figure's width."""
+    needed = max((text_width(arm.label, 13) for arm in arms), default=0.0) * BOLD + 34
+    return min(needed, 170.0, width / 3.2)
 
 
 def row_label(arm: Arm, left: float, y: float) -> str:

@@ -24,6 +24,7 @@ from yolograft.study.report.wording import Wording
 
 WIDTH, HEIGHT = 520.0, 320.0
 LEFT, TOP, BOTTOM = 46.0, 34.0, 46.0
+LEAST_AP = 1.0  # points the axis of AP spans at least
 
 
 class _Frame(NamedTuple):
@@ -43,7 +44,7 @@ def curve_chart(arms: Sequence[Arm], metric: str, *, words: Wording) -> str:
     log = metric == "loss" and min(values) > 0 and max(values) / min(values) > 8
     right = WIDTH - min(max(text_width(arm.label, 12) for arm in arms) * BOLD + 14, 150.0)
     x = Scale(min(epochs), max(max(epochs), min(epochs) + 1), LEFT, right)
-    y = Scale(*_bounds(values, log), HEIGHT - BOTTOM, TOP, log=log)
+    y = Scale(*_bounds(values, log, LEAST_AP if metric == "ap" else 0.0), HEIGHT - BOTTOM, TOP, log=log)
     frame = _Frame(x, y)
     title = words("ap_epoch_axis" if metric == "ap" else "loss_log_axis" if log else "loss_axis")
     parts = [_axes(frame, title, words)]
@@ -61,10 +62,13 @@ def curve_chart(arms: Sequence[Arm], metric: str, *, words: Wording) -> str:
     return figure(WIDTH, HEIGHT, *parts, label=title)
 
 
-def _bounds(values: list[float], log: bool) -> tuple[float, float]:
+def _bounds(values: list[float], log: bool, least: float) -> tuple[float, float]:
     low, high = min(values), max(values)
     if log:
         return low / 1.1, high * 1.1
+    if high - low < least:
+        # Without a range every tick would print alike.
+        low, high = (0.0, least) if high <= least and low >= 0 else (low - least / 2, high + least / 2)
     pad = max(high - low, 1e-3 * max(abs(high), 1.0)) * 0.05
     floor = 0.0 if low >= 0 and low < 0.4 * high else low - pad
     return floor, high + pad

@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from yolograft.study.report.charts import NARROW
 from yolograft.study.report.holes import number, rows, table, whole, words_of
 from yolograft.study.report.notation import decimal, interval, percent, signed
 from yolograft.study.report.reading import Arm, judged
+from yolograft.study.report.sections import framed
 from yolograft.study.report.svg import esc
-from yolograft.study.report.where_figure import read_where, where_chart
+from yolograft.study.report.where_figure import WIDTH, WhereTable, read_where, where_chart
 from yolograft.study.report.wording import Wording
 from yolograft.study.statistics.evidence import Evidence
 from yolograft.study.where.parts import ERROR, KINDS
@@ -115,7 +117,7 @@ def placebo_line(comparison: Mapping[str, Any], words: Wording) -> str:
     if delta is None:
         return ""
     ends = interval(number(found.get("low")), number(found.get("high")))
-    return words("placebo_line", label=label or "?", delta=signed(delta), ends=ends)
+    return words("placebo_line", label=label or "?", delta=signed(delta), ends=f" {ends}" if ends else "")
 
 
 def where_section(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
@@ -124,24 +126,20 @@ def where_section(results: Mapping[str, Any], arms: Sequence[Arm], words: Wordin
     figures = []
     for kind in KINDS:
         own = [t for t in tables if t.kind == kind]
-        svg = where_chart(own, arms, words=words)
+        svg, narrow = (where_chart(own, arms, words=words, width=width) for width in (WIDTH, NARROW))
         if svg:
-            caption = _caption(own[0].level, own[0].rule, own[0].scope, words)
+            caption = _caption(own, words)
             caption += words("where_error_note") if kind == ERROR else ""
-            caption = (
-                f"{words(f'where_{kind}')}. {caption}"
-                if words.lang == "en"
-                else f"{words(f'where_{kind}')}。{caption}"
-            )
-            figures.append(f'<figure class="half">{svg}<figcaption>{esc(caption)}</figcaption></figure>')
+            caption = words("where_titled", title=words(f"where_{kind}"), caption=caption)
+            figures.append(framed(svg, caption, wide=False, narrow=narrow))
     if not figures:
         return ""
     return f'<p class="notice">{esc(words("where_lead"))}</p><div class="pair">{"".join(figures)}</div>'
 
 
-def _caption(level: float | None, rule: str, scope: str, words: Wording) -> str:
-    if level is None:
+def _caption(tables: Sequence[WhereTable], words: Wording) -> str:
+    first = next((t for t in tables if t.level and any(row.low is not None for row in t.rows)), None)
+    if first is None:
         return words("where_caption_none")
-    return words(
-        "where_caption", level=percent(level), rule=rule or "–", scope=words.verdict(scope or SPLIT_ONLY)
-    )
+    scope = words.verdict(first.scope or SPLIT_ONLY)
+    return words("where_caption", level=percent(first.level), rule=first.rule or "–", scope=scope)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from yolograft.study.report.notation import signed
 from yolograft.study.report.reading import Arm
 from yolograft.study.report.svg import CLASS_COLOURS, esc, figure, fit, rect, tag, text, text_width
 from yolograft.study.report.wording import Wording
@@ -28,10 +29,18 @@ CROWDED = 10  # panels with more boxes carry no text: colours and the key tell t
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """Why an image was picked by results: the errors `arm` saves against the baseline; below 0, adds."""
+    """Why an image was picked by results.
+
+    saved: errors that the first seed of ``arm`` saves against the baseline; below 0, adds. Where all seeds
+    were asked instead: against which arm, its gain in AP points, and the share of pairs of runs that agree
+    with its sign, 0..1.
+    """
 
     arm: str
-    saved: int
+    saved: int = 0
+    against: str = ""
+    gain: float | None = None
+    agree: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,15 @@ def sample_caption(sample: Sample, *, words: Wording) -> str:
     chosen = sample.chosen
     if chosen is None:
         return sample.image_id
+    if chosen.gain is not None:
+        return words(
+            "sample_gain" if chosen.gain > 0 else "sample_lost",
+            image=sample.image_id,
+            arm=chosen.arm,
+            against=chosen.against,
+            gain=signed(chosen.gain, 2),
+            agree="–" if chosen.agree is None else f"{100 * chosen.agree:.0f} %",
+        )
     key = "sample_win" if chosen.saved > 0 else "sample_loss"
     return words(key, image=sample.image_id, arm=chosen.arm, count=abs(chosen.saved))
 

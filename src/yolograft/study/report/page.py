@@ -37,6 +37,7 @@ from yolograft.study.report.reading import (
     judged,
     levels_of,
     read_arms,
+    with_interval,
 )
 from yolograft.study.report.sections import (
     ablation_section,
@@ -46,7 +47,15 @@ from yolograft.study.report.sections import (
     sample_section,
     warning_list,
 )
-from yolograft.study.report.subject import detector_line, models_note, partial_notice, unsound_notice
+from yolograft.study.report.subject import (
+    detector_line,
+    models_note,
+    partial_notice,
+    seeds_behind,
+    seeds_run,
+    stopped_note,
+    unsound_notice,
+)
 from yolograft.study.report.svg import esc
 from yolograft.study.report.wording import Wording, split_verdict
 from yolograft.study.statistics.verdict import judge
@@ -135,15 +144,15 @@ def _ablation_key(results: Mapping[str, Any]) -> str:
 def _subtitle(results: Mapping[str, Any], words: Wording) -> str:
     data, budget = table(results.get("data")), table(results.get("budget"))
     train, held = table(data.get("train")), table(data.get("eval"))
-    seeds = len(rows(budget.get("seeds")))
+    seeds = seeds_behind(seeds_run(results, read_arms(results)))
     parts = [detector_line(results, words), words_of(data.get("name"))]
     if whole(train.get("images")) is not None:
         parts.append(words("train_images", images=whole(train.get("images"))))
     if whole(held.get("images")) is not None:
         split = words_of(held.get("split")) or "val"
         parts.append(words("eval_images", images=whole(held.get("images")), split=split))
-    if seeds:
-        parts.append(words("one_seed") if seeds == 1 else words("seeds_count", count=seeds))
+    if rows(budget.get("seeds")):
+        parts.append(words("one_seed") if seeds == "1" else words("seeds_count", count=seeds))
     if whole(budget.get("epochs")) is not None:
         parts.append(words("epochs", epochs=whole(budget.get("epochs"))))
     parts += [tables.image_size(results), words_of(results.get("created"))]
@@ -183,7 +192,7 @@ def _card(arm: Arm, comparison: Mapping[str, Any], words: Wording) -> str:
     if found and found.delta is not None:
         ends = interval(found.low, found.high)
         about = words("interval", level=percent(found.level)) if ends else words("no_interval")
-        about += f", df {found.df:.3g}" if ends and found.df is not None else ""
+        about += words("with_df", df=f"{found.df:.3g}") if ends and found.df is not None else ""
         about = f'<span class="muted">{esc(about)}</span>'
         lines.append(f'<p class="delta"><b>{signed(found.delta)} AP</b> {ends} {about}</p>')
     sentence, known = _said(found, words)
@@ -220,11 +229,14 @@ def _diverged(arms: Sequence[Arm], words: Wording) -> str:
 def _result_figures(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
     margin = number(results.get("margin"))
     scope = words.verdict(words_of(results.get("scope")) or "this evaluation split")
-    caption = words("intervals_caption", level=levels_of(arms), scope=scope)
+    key = "intervals_caption" if with_interval(arms) else "intervals_caption_none"
+    caption = words(key, level=levels_of(arms), scope=scope)
     caption += words("margin_caption", margin=f"{margin:g}") if margin else ""
-    intervals = charts.interval_chart(arms, margin=margin, words=words)
-    pair = framed(intervals, caption, wide=False)
-    pair += framed(charts.seed_chart(arms, words=words), words("seeds_caption"), wide=False)
+    widths = (charts.WIDTH, charts.NARROW)
+    intervals = [charts.interval_chart(arms, margin=margin, words=words, width=width) for width in widths]
+    pair = framed(intervals[0], caption, wide=False, narrow=intervals[1])
+    seeds = [charts.seed_chart(arms, words=words, width=width) for width in widths]
+    pair += framed(seeds[0], words("seeds_caption"), wide=False, narrow=seeds[1])
     return f'<div class="pair">{pair}</div>' if pair else ""
 
 
@@ -236,7 +248,7 @@ def _results(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) ->
     )
     results_table = f'<div class="scroll">{tables.result_table(arms, words=words)}</div>'
     parts = [results_table, f'<p class="caption">{esc(caption)}</p>']
-    if note := models_note(results, words):
+    for note in filter(None, (stopped_note(arms, words), models_note(results, words))):
         parts.append(f'<p class="caption">{esc(note)}</p>')
     seeds = tables.seed_table(arms, words=words)
     if seeds:

@@ -156,11 +156,17 @@ def contrasted(results: Mapping[str, Any], arms: Sequence[Arm]) -> list[tuple[Ar
 
 def levels_of(arms: Sequence[Arm]) -> str:
     """The levels of the arms' intervals: `95 %`, or `97.2 %–97.4 %` where they differ."""
-    known = sorted(arm.difference.level for arm in arms if arm.difference and arm.difference.level)
+    found = [arm.difference for arm in arms if arm.difference and arm.difference.low is not None]
+    known = sorted(difference.level for difference in found if difference.level)
     if not known:
         return percent(None)
     low, high = percent(known[0]), percent(known[-1])
     return low if low == high else f"{low}–{high}"
+
+
+def with_interval(arms: Sequence[Arm]) -> bool:
+    """Whether any difference has an interval, so that a caption may speak of it."""
+    return any(arm.difference is not None and arm.difference.low is not None for arm in arms)
 
 
 def beside(arm: Arm, arms: Sequence[Arm]) -> bool:

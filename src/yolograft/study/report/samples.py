@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from yolograft.engine.runfolder import arm_folder
 from yolograft.metrics.detections import DetectionTable
 from yolograft.metrics.matches import MatchTable, area_index, iou_index
 from yolograft.study.report.gallery import MATCH_IOU, SCORE, Disagreement, Sample
+from yolograft.study.report.holes import number, rows, table, whole, words_of
 from yolograft.study.scores import DETECTIONS, MATCHES
 
 SAMPLES = 4
@@ -41,7 +42,7 @@ def gallery(run: Path, results: Mapping[str, Any], dataset: Dataset) -> tuple[Sa
     """
     records = dataset.split(results["data"]["eval"]["split"])
     arms = [found for arm in results["arms"] if (found := _first(run, arm)) is not None]
-    picked = _picked(arms, len(records), SAMPLES)
+    picked = _picked(arms, len(records), SAMPLES, results)
     return tuple(
         Sample(
             image=decode_file(records[index].path),
@@ -62,14 +63,52 @@ def chosen_images(
 ) -> tuple[int, ...]:
     """Positions of the gallery's images in the split: ``count`` evenly spaced, then a win and a loss."""
     arms = [found for arm in results["arms"] if (found := _first(run, arm)) is not None]
-    return tuple(_picked(arms, len(dataset.split(results["data"]["eval"]["split"])), count))
+    return tuple(_picked(arms, len(dataset.split(results["data"]["eval"]["split"])), count, results))
 
 
-def _picked(arms: Sequence[Found], images: int, count: int) -> dict[int, Disagreement | None]:
+def _picked(
+    arms: Sequence[Found], images: int, count: int, results: Mapping[str, Any]
+) -> dict[int, Disagreement | None]:
     count = min(count, images)
     even = sorted({round((i + 0.5) * images / count - 0.5) for i in range(count)}) if count > 0 else []
     picked: dict[int, Disagreement | None] = dict.fromkeys(even)
-    return picked | disagreements(arms, without=even)
+    shown = {arm.label for arm in arms}
+    by_gain = chosen_by_gain(results, shown, images=images, without=even)
+    return picked | (by_gain or disagreements(arms, without=even))
+
+
+def chosen_by_gain(
+    results: Mapping[str, Any], shown: Collection[str], *, images: int, without: Sequence[int]
+) -> dict[int, Disagreement]:
+    """The image on which a graft gains most AP over all seeds, and the one on which one loses most.
+
+    A gain counts as far as the seeds agree on its sign. Controls are not asked. Empty where
+    ``results["images"]`` holds none.
+    """
+    controls = {
+        words_of(arm.get("label")) for arm in map(table, rows(results.get("arms"))) if arm.get("control")
+    }
+    found: dict[int, Disagreement] = {}
+    for key, sign in (("best", 1), ("worst", -1)):
+        offered = []
+        for entry in map(table, rows(results.get("images"))):
+            arm, against = words_of(entry.get("arm")), words_of(entry.get("against"))
+            if arm in controls or not {arm, against} <= set(shown):
+                continue
+            for row in map(table, rows(entry.get(key))):
+                index, gain, agree = (
+                    whole(row.get("image")),
+                    number(row.get("gain")),
+                    number(row.get("agree")),
+                )
+                if index is None or gain is None or agree is None:
+                    continue
+                if 0 <= index < images and sign * gain > 0 and index not in {*without, *found}:
+                    offered.append((sign * gain * agree, index, Disagreement(arm, 0, against, gain, agree)))
+        if offered:
+            _, index, chosen = max(offered, key=lambda item: item[0])
+            found[index] = chosen
+    return found
 
 
 def disagreements(arms: Sequence[Found], *, without: Sequence[int]) -> dict[int, Disagreement]:

@@ -21,18 +21,22 @@ from yolograft.study.report.svg import esc
 from yolograft.study.report.wording import Wording
 
 
-def framed(svg: str, caption: str, *, wide: bool = True) -> str:
-    """A numbered figure with its caption; an empty string for an empty figure."""
+def framed(svg: str, caption: str, *, wide: bool = True, narrow: str = "") -> str:
+    """A numbered figure with its caption; an empty string for an empty figure.
+
+    narrow: the same figure drawn for a phone, shown there in its place.
+    """
     if not svg:
         return ""
     kind = "wide" if wide else "half"
-    return f'<figure class="{kind}">{svg}<figcaption>{esc(caption)}</figcaption></figure>'
+    drawn = f'<div class="broad">{svg}</div><div class="narrow">{narrow}</div>' if narrow else svg
+    return f'<figure class="{kind}">{drawn}<figcaption>{esc(caption)}</figcaption></figure>'
 
 
 def warning_list(results: Mapping[str, Any], words: Wording) -> str:
     """What the study found odd about itself, in its own sentences."""
     said = [words_of(warning) for warning in rows(results.get("warnings"))]
-    items = "".join(f"<li>{esc(sentence)}</li>" for sentence in said if sentence)
+    items = "".join(f"<li>{esc(words.verdict(sentence))}</li>" for sentence in said if sentence)
     return f'<div class="notice"><b>{esc(words("warnings"))}</b><ul>{items}</ul></div>' if items else ""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from yolograft.graph.levels import STOCK
 from yolograft.study.report.holes import rows, table, words_of
-from yolograft.study.report.reading import Arm
+from yolograft.study.report.reading import Arm, baseline_of, judged
 from yolograft.study.report.wording import Wording
 
 
@@ -42,6 +42,23 @@ def seeds_behind(counts: Sequence[int]) -> str:
     """Over how many runs the means of the arms are: `3`, or `1–3` where arms differ."""
     low, high = min(counts, default=0), max(counts, default=0)
     return str(low) if low == high else f"{low}–{high}"
+
+
+def seeds_run(results: Mapping[str, Any], arms: Sequence[Arm]) -> list[int]:
+    """How many seeds every arm is due, fewer for one that a look has stopped; none where nothing is planned.
+
+    An arm of which no run is listed yet counts with all planned seeds.
+    """
+    planned = len(rows(table(results.get("budget")).get("seeds")))
+    counts = [len(arm.runs) or planned for arm in arms] or [planned]
+    return [min(count, planned) for count in counts] if planned else []
+
+
+def stopped_note(arms: Sequence[Arm], words: Wording) -> str:
+    """Why a difference is not that of the AP columns: arms of different run counts; else empty."""
+    pairs = [(arm, baseline_of(arm, arms)) for arm in judged(arms) if arm.difference]
+    apart = any(base is not None and len(arm.runs) != len(base.runs) for arm, base in pairs)
+    return words("stopped_note") if apart else ""
 
 
 def failures(arms: Sequence[Arm], words: Wording) -> list[str]:

@@ -97,15 +97,17 @@ def text_width(content: str, size: float) -> float:
 
 
 def fit(content: str, width: float, size: float) -> str:
-    """`content`, or its beginning and an ellipsis where it is wider than `width`."""
+    """`content`, or both its ends around an ellipsis where it is wider than `width`.
+
+    Labels of arms often begin alike and differ in their last letters.
+    """
     if text_width(content, size) <= width:
         return content
-    kept = ""
-    for character in content:
-        if text_width(kept + character + ELLIPSIS, size) > width:
-            break
-        kept += character
-    return kept + ELLIPSIS
+    for kept in range(len(content) - 1, 0, -1):
+        shown = content[: kept - kept // 2] + ELLIPSIS + content[len(content) - kept // 2 :]
+        if text_width(shown, size) <= width:
+            return shown
+    return ELLIPSIS
 
 
 def on_colour(colour: str) -> str:

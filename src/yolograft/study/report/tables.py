@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from yolograft.study.report.design import design_rows
 from yolograft.study.report.holes import number, rows, table, whole, words_of
 from yolograft.study.report.notation import decimal, duration, interval, signed
 from yolograft.study.report.reading import Arm, baseline_of, beside
@@ -152,6 +153,7 @@ def method_tables(results: Mapping[str, Any], *, words: Wording) -> str:
     lists = [
         (words("data"), _data_rows(results, words)),
         (words("budget"), _budget_rows(results, words)),
+        (words("plan"), design_rows(results, words)),
         (words("environment"), [(k, words_of(v)) for k, v in table(results.get("environment")).items()]),
         (words("hashes"), _hash_rows(results, words)),
     ]
@@ -168,11 +170,19 @@ def timed_on(results: Mapping[str, Any], words: Wording) -> str:
     timed = (words_of(table(arm).get("latency_of")) for arm in rows(results.get("arms")))
     known = next((text for text in timed if text), "")
     if known:
-        return known
+        *device, threads, precision = known.split(", ")
+        number_of = threads.removesuffix(" threads")
+        if not device or not number_of.isdecimal():
+            return known
+        return ", ".join([*device, _threads(number_of, words), precision])
     budget = table(results.get("budget"))
     threads = words_of(budget.get("threads"))
-    parts = [words_of(budget.get("device")), words("threads", count=threads) if threads else ""]
+    parts = [words_of(budget.get("device")), _threads(threads, words) if threads else ""]
     return ", ".join(part for part in [*parts, words_of(budget.get("precision"))] if part) or "?"
+
+
+def _threads(count: str, words: Wording) -> str:
+    return words("one_thread" if count == "1" else "threads", count=count)
 
 
 def image_size(results: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from yolograft.study.report.charts import FAINT, MUTED, legend, x_axis
@@ -67,7 +68,9 @@ def where_charts(results: Mapping[str, Any], arms: Sequence[Arm], *, words: Word
     return {kind: svg for kind, svg in drawn.items() if svg}
 
 
-def where_chart(tables: Sequence[WhereTable], arms: Sequence[Arm], *, words: Wording) -> str:
+def where_chart(
+    tables: Sequence[WhereTable], arms: Sequence[Arm], *, words: Wording, width: float = WIDTH
+) -> str:
     """One block a row name with a dot and interval an arm, zero line; an empty string without a row."""
     shown = [(arm, own) for arm in arms for own in tables if own.arm == arm.label]
     names = list(dict.fromkeys(row.name for _, own in shown for row in own.rows))[:MOST_ROWS]
@@ -75,12 +78,15 @@ def where_chart(tables: Sequence[WhereTable], arms: Sequence[Arm], *, words: Wor
         return ""
     kept = [row for _, own in shown for row in own.rows if row.name in names]
     boxes = {row.name: row.boxes for row in kept if row.boxes is not None and tables[0].kind != ERROR}
-    titles = {name: row_title(tables[0].kind, name, words) for name in names}
+    titles = row_titles(tables[0].kind, names, words)
+    if width < WIDTH:
+        # A phone has room for names or for counts.
+        boxes = {}
     tail = 84.0 if boxes else 24.0
-    left = min(max(text_width(title, 13) for title in titles.values()) * BOLD + tail, 290.0)
+    left = min(max(text_width(title, 13) for title in titles.values()) * BOLD + tail, 0.45 * width)
     ends = [v for row in kept for v in (row.delta, row.low, row.high) if v is not None]
-    scale = Scale(*padded([0.0, *ends]), left, WIDTH - ROOM)
-    key, key_height = legend([arm for arm, _ in shown], WIDTH) if len(shown) > 1 else ("", 4.0)
+    scale = Scale(*padded([0.0, *ends]), left, width - ROOM)
+    key, key_height = legend([arm for arm, _ in shown], width) if len(shown) > 1 else ("", 4.0)
     pitch, top = STEP * len(shown) + PAD, key_height + 10
     bottom = top + pitch * len(names)
     axis = words("error_axis" if tables[0].kind == ERROR else "difference_axis")
@@ -89,7 +95,7 @@ def where_chart(tables: Sequence[WhereTable], arms: Sequence[Arm], *, words: Wor
     for i, name in enumerate(names):
         y = top + pitch * i
         if i:
-            parts.append(line(0, y, WIDTH, y, stroke_opacity=FAINT))
+            parts.append(line(0, y, width, y, stroke_opacity=FAINT))
         middle = y + pitch / 2 + 4
         parts.append(
             text(0, middle, fit(titles[name], (left - tail + 4) / BOLD, 13), size=13, font_weight=600)
@@ -101,7 +107,23 @@ def where_chart(tables: Sequence[WhereTable], arms: Sequence[Arm], *, words: Wor
             row = next((r for r in own.rows if r.name == name), None)
             if row is not None:
                 parts.append(_mark(row, arm, scale, y + PAD / 2 + STEP * (j + 0.5)))
-    return figure(WIDTH, bottom + 44, *parts, label=words(f"where_{tables[0].kind}"))
+    return figure(width, bottom + 44, *parts, label=words(f"where_{tables[0].kind}"))
+
+
+def row_titles(kind: str, names: Sequence[str], words: Wording) -> dict[str, str]:
+    """Row name -> what the figure calls it. Groups by overlap are told apart by the borders between them.
+
+    Their own least and largest values, rounded, would leave gaps or seem to share images.
+    """
+    plain = {name: row_title(kind, name, words) for name in names}
+    highs = [name.rpartition("-")[2] for name in names]
+    if kind != OVERLAP or len(set(highs)) < len(highs) or len(names) < 2:
+        return plain
+    first = "where_overlap_upto" if highs[0].strip("0.") else "where_overlap_none"
+    titles = [words(first, high=highs[0])]
+    titles += [words("where_overlap_row", range="–".join(pair)) for pair in pairwise(highs[:-1])]
+    titles.append(words("where_overlap_above", low=highs[-2]))
+    return dict(zip(names, titles, strict=True))
 
 
 def row_title(kind: str, name: str, words: Wording) -> str:

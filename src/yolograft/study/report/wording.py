@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from yolograft.errors import StudyError
 from yolograft.study.paper.words import METHOD_WORDS
+from yolograft.study.report.sentences_zh import SENTENCES_ZH
 from yolograft.study.report.words_detail import DETAIL_WORDS
 from yolograft.study.report.words_evidence import EVIDENCE_WORDS
 
@@ -32,6 +33,7 @@ _PAGE_WORDS: dict[str, tuple[str, str]] = {
     "sees": ("What this budget can see", "此预算能看出多大差异"),
     "difference": ("Difference to baseline", "与基线之差"),
     "interval": ("{level} interval", "{level} 区间"),
+    "with_df": (", df {df}", "，自由度 {df}"),
     "no_interval": ("no interval", "无区间"),
     "no_verdict": ("no verdict yet", "尚无结论"),
     "no_graft": ("No grafted arm in these results yet.", "结果中还没有嫁接组。"),
@@ -45,6 +47,10 @@ _PAGE_WORDS: dict[str, tuple[str, str]] = {
     "intervals_caption": (
         "AP of each arm minus AP of the baseline, with its {level} interval. Holds for {scope}.",
         "各组 AP 减去基线 AP 及其 {level} 区间。适用范围：{scope}。",
+    ),
+    "intervals_caption_none": (
+        "AP of each arm minus AP of the baseline, without an interval. Holds for {scope}.",
+        "各组 AP 减去基线 AP，无区间。适用范围：{scope}。",
     ),
     "margin_caption": (
         " Shaded: differences smaller than the margin of {margin} AP set before the first run.",
@@ -178,6 +184,7 @@ _PAGE_WORDS: dict[str, tuple[str, str]] = {
     "batch_field": ("Batch", "批量"),
     "precision_field": ("Training precision", "训练精度"),
     "device_field": ("Device", "设备"),
+    "one_thread": ("1 thread", "1 线程"),
     "threads": ("{count} threads", "{count} 线程"),
     "threads_field": ("Threads", "线程数"),
     "margin_field": ("Margin", "阈值"),
@@ -219,40 +226,6 @@ _PAGE_WORDS: dict[str, tuple[str, str]] = {
 
 WORDS = _PAGE_WORDS | DETAIL_WORDS | EVIDENCE_WORDS | METHOD_WORDS
 
-_VERDICTS_ZH = (
-    (
-        r"([\d,]+) seeds per arm find a true difference of ([\d.]+) AP four times out of five, if runs "
-        r"differ "
-        r"by an sd of ([\d.]+) AP \(small sets, from scratch\)",
-        r"每组 \1 个种子，有五分之四的机会看出 \2 AP 的真实差异（设各次训练的标准差为 \3 AP：小数据集、"
-        r"从头训练）",
-    ),
-    (
-        r"(\d+) seed\(s\) cannot carry a verdict: three per arm is the least",
-        r"\1 个种子不足以下结论：每组至少三个",
-    ),
-    (
-        r".*: the study is not finished, (\d+) runs are missing -> not enough seeds",
-        r"实验尚未完成，还缺 \1 次训练",
-    ),
-    (r"no look is planned before the last run is in", "计划在最后一次训练完成后才作判断"),
-    (r"no detectable difference", "无可检测差异"),
-    (r"not enough seeds", "种子数不足"),
-    (r"but not shown better than a plain convolution", "但未证明优于普通卷积"),
-    (r", smaller than your margin", "，但小于设定阈值"),
-    (r"smaller than your margin", "小于设定阈值"),
-    (r"needs >= ([\d,]+) groups of images", r"至少需要 \1 组图像"),
-    (r"needs >= ([\d,]+) images", r"至少需要 \1 张图"),
-    (r"needs >= ([\d,]+)", r"至少需要 \1 个"),
-    (r"\bhelps\b", "有效"),
-    (r"\bhurts\b", "有害"),
-    (r"this evaluation split( only)?", "仅限本评估划分"),
-    (r"new images like these", "同类新图像"),
-    (r"but less than a plain convolution", "但不如普通卷积"),
-    (r"not enough images", "图像数不足"),
-    (r", ", ","),
-)
-
 
 def split_verdict(verdict: str) -> tuple[str, str]:
     """The verdict word and what qualifies it: `helps, smaller than your margin` -> two parts."""
@@ -281,6 +254,6 @@ class Wording:
     def verdict(self, words: str) -> str:
         """A verdict, scope or planning sentence, which `results.json` holds in English, in this language."""
         if self.lang == "zh":
-            for pattern, chinese in _VERDICTS_ZH:
+            for pattern, chinese in SENTENCES_ZH:
                 words = re.sub(pattern, chinese, words)
         return words

@@ -99,6 +99,18 @@ DETAIL_WORDS: dict[str, tuple[str, str]] = {
         "(missed and false together).",
         "{image}。因分歧最大而选：最大的改善，{arm} 的错误（漏检与误检之和）比基线少 {count} 个。",
     ),
+    "sample_gain": (
+        "{image}. Chosen by result, over all seeds: where {arm} gains most against {against}, {gain} AP of "
+        "the whole difference; {agree} of the pairs of runs agree on the sign.",
+        "{image}。按全部种子的结果选出：{arm} 相对 {against} 增益最大之处，占总体差值中的 {gain} AP；"
+        "{agree} 的训练两两比较符号一致。",
+    ),
+    "sample_lost": (
+        "{image}. Chosen by result, over all seeds: where {arm} loses most against {against}, {gain} AP of "
+        "the whole difference; {agree} of the pairs of runs agree on the sign.",
+        "{image}。按全部种子的结果选出：{arm} 相对 {against} 损失最大之处，占总体差值中的 {gain} AP；"
+        "{agree} 的训练两两比较符号一致。",
+    ),
     "sample_loss": (
         "{image}. Chosen for disagreement: the largest loss, {arm} makes {count} errors more than the "
         "baseline "
@@ -148,6 +160,12 @@ DETAIL_WORDS: dict[str, tuple[str, str]] = {
         "ΔAP with its {level} interval for {scope}.",
         "P、R、F1 取自最佳 F1 处；AP 为 COCO 50:95，取最后的 EMA 权重；± 为种子间标准差；ΔAP 附 {level} "
         "区间，{scope}。",
+    ),
+    "paper_note_none": (
+        "P, R, F1 at the best F1; AP: COCO 50:95, last averaged weights; ± standard deviation over seeds; "
+        "ΔAP without an interval, for {scope}.",
+        "P、R、F1 取自最佳 F1 处；AP 为 COCO 50:95，取最后的 EMA 权重；± 为种子间标准差；ΔAP 无区间，{s"
+        "cope}。",
     ),
     "paper_cost_note": (
         "FLOPs: convolutions and matrix products, 2 per multiply-accumulate; beside it the count in the "

@@ -33,19 +33,22 @@ EVIDENCE_WORDS: dict[str, tuple[str, str]] = {
     "critical": ("Critical value", "临界值"),
     "df_head": ("df", "自由度"),
     "look_fell": (
-        "The verdict fell at the look at {seeds} seeds per arm (level {alpha} of the planned {plan}).",
-        "结论在每组 {seeds} 个种子时得出（水平 {alpha}，计划为 {plan}）。",
+        "Judged at the look at {seeds} seeds per arm (level {alpha} of the planned {plan}).",
+        "在每组 {seeds} 个种子时作出判断（水平 {alpha}，计划为 {plan}）。",
     ),
     "look_taken": (
         "Judged so far at the look at {seeds} seeds per arm (level {alpha} of the planned {plan}).",
         "目前判断到每组 {seeds} 个种子（水平 {alpha}，计划为 {plan}）。",
     ),
-    "control_identity": ("control: A/A, the baseline once more", "对照：A/A，基线再训练一次"),
+    "control_identity": (
+        "control: A/A, the baseline once more, its initial weights moved by a thousandth",
+        "对照：A/A，初始权重作千分之一扰动后再训练一次基线",
+    ),
     "control_placebo": ("control: placebo of {of}", "对照：{of} 的安慰剂"),
     "control_next-scale": ("control: next larger model", "对照：更大一号的模型"),
     "placebo_line": (
-        "Minus its placebo {label}: {delta} AP {ends}.",
-        "减去其安慰剂 {label}：{delta} AP {ends}。",
+        "Minus its placebo {label}: {delta} AP{ends}.",
+        "减去其安慰剂 {label}：{delta} AP{ends}。",
     ),
     # Where did it help
     "where": ("Where did it help?", "在哪里有效？"),
@@ -64,6 +67,29 @@ EVIDENCE_WORDS: dict[str, tuple[str, str]] = {
         "{rule}). For {scope}.",
         "本组减基线，单位 AP 点；区间水平 {level}，对每组的全部行同时成立（{rule}）。适用范围：{scope}。",
     ),
+    "stopped_note": (
+        "ΔAP of an arm that a look has stopped compares its seeds with the same seeds of the baseline; the "
+        "AP columns are means over all finished seeds, so their difference may be another one.",
+        "提前停止的组，其 ΔAP 只与基线的相同种子比较；AP 各列为全部已完成种子的均值，两者之差可能与 ΔAP"
+        " 不同。",
+    ),
+    # The plan
+    "plan": ("Plan", "计划"),
+    "looks_field": ("Looks", "判断时点"),
+    "look_at": ("{seeds} seeds (level {alpha})", "{seeds} 个种子（水平 {alpha}）"),
+    "paired_field": ("Seeds", "种子"),
+    "paired_value": ("compared in pairs, as declared", "按事先声明成对比较"),
+    "group_field": ("Image groups", "图像分组"),
+    "bank_field": ("Lent noise", "借用的噪声"),
+    "bank_value": (
+        "{runs} earlier baseline runs in {groups} group(s)",
+        "同一基线此前的 {runs} 次训练（{groups} 批）",
+    ),
+    "follows_field": ("Follows", "接续的实验"),
+    "tried_field": ("Verdicts given before", "此前已给出的结论数"),
+    "contrasts_field": ("Contrasts", "组间对比"),
+    "branch_field": ("Arms branch", "各组分叉"),
+    "branch_value": ("after {epochs} epochs of the baseline", "基线训练 {epochs} 轮之后"),
     "where_caption_none": ("Arm minus baseline, AP points.", "本组减基线，单位 AP 点。"),
     "where_error_note": (
         " Each row: AP50 that would be gained if this kind of error were mended (TIDE, arXiv "
@@ -73,6 +99,9 @@ EVIDENCE_WORDS: dict[str, tuple[str, str]] = {
     "where_overlap": ("Difference in AP by how much boxes overlap", "按框重叠程度的 AP 之差"),
     "where_crowding_row": ("{range} boxes", "{range} 个框"),
     "where_overlap_row": ("IoU {range}", "IoU {range}"),
+    "where_overlap_none": ("no overlap (IoU 0.00)", "无重叠（IoU 0.00）"),
+    "where_overlap_upto": ("IoU up to {high}", "IoU 不超过 {high}"),
+    "where_overlap_above": ("IoU above {low}", "IoU 大于 {low}"),
     "where_titled": ("{title}. {caption}", "{title}。{caption}"),
     "error_axis": ("Difference in AP50 lost (points); left: better", "损失 AP50 之差（点）；左侧更好"),
     "where_size_small": ("small (< 32² px)", "小（< 32² 像素）"),

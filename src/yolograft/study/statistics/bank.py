@@ -67,6 +67,23 @@ def pooled(bank: Bank, base: Sequence[float]) -> tuple[float, int]:
     return float((variances[: len(groups)] * df).sum() / df.sum()), int(df.sum())
 
 
+def lendable(bank: Bank | None, base: Sequence[float]) -> Bank | None:
+    """The bank, or None where its noise is not that of the study's own baseline runs.
+
+    Raises:
+        StudyError: YG601 for a value outside 0..100.
+    """
+    if bank is None:
+        return None
+    try:
+        pooled(bank, base)
+    except StudyError as refusal:
+        if refusal.code != "YG608":
+            raise
+        return None
+    return bank
+
+
 def agreement(variances: Array, degrees: tuple[int, ...]) -> Array:
     """p-value of equal variances [..., groups] -> [...], exact under normal noise but for 20,000 draws."""
     null = _null(degrees)

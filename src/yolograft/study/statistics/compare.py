@@ -109,6 +109,7 @@ def compare(
     one_split: bool = False,
     grouped: bool = False,
     seconds_per_run: float | None = None,
+    bank_refused: bool = False,
 ) -> list[Comparison]:
     """Judge every arm against the baseline; ``arms`` must hold every arm tried, aborted ones too.
 
@@ -123,38 +124,35 @@ def compare(
         one_split: speak of this evaluation split although influences are known.
         grouped: the units of the influences are groups of images.
         seconds_per_run: of training here, to say how long more seeds take.
+        bank_refused: say that a bank was planned whose noise is not the baseline's (`bank.lendable`).
 
-    A diverged run of the arm withholds ``helps`` and ``no detectable difference``; a diverged run of
-    the baseline withholds ``hurts`` and ``no detectable difference``, because the runs that survived
-    flatter their side. Where no two runs of either side differ, the noise is unknown and no verdict falls.
+    A diverged run of the arm withholds ``helps``, one of the baseline ``hurts``, either ``no detectable
+    difference``: the runs that survived flatter their side. Where no two runs of either side differ, no
+    verdict falls.
 
     Raises:
         StudyError: YG601 for a value that is not in 0..100, a negative count, a margin or alpha out of
-            range, a label that occurs twice, influences or seeds that do not fit their runs. YG608 for
-            a bank whose noise is not the baseline's.
+            range, a label that occurs twice, influences or seeds that do not fit their runs. YG608: `pooled`.
     """
     _check(base, arms, margin, alpha)
     pairs, scored = _sides(base, arms, paired=paired)
     units = 0 if one_split else _units([arm for some in scored for arm in some])
     units = units if units >= FEWEST_UNITS else 0
     lent = pooled(bank, base.values) if bank is not None and not paired else (0.0, 0)
-    measured = {}
-    for some in scored:
-        # Where no two runs of any arm differ, no noise was seen.
-        if len(some) > 1 and (lent[1] or any(len(set(arm.values)) > 1 for arm in some)):
-            noise = _noise(some, with_images=units > 0, lent=lent, paired=paired)
-            measured |= {arm.label: (noise, i) for i, arm in enumerate(some[1:])}
+    measured = _measured(scored, with_images=units > 0, lent=lent, paired=paired)
     group = max(len(arms), 1)
     facts = {
         "paired": paired,
         "grouped": grouped and units > 0,
         "bank_runs": bank.runs if bank is not None and lent[1] else 0,
+        "bank_refused": bank_refused,
         "units": units,
         "scope": NEW_IMAGES if units else THIS_SPLIT,
         "seconds_per_run": math.nan if seconds_per_run is None else float(seconds_per_run),
     }
     question = _Question(margin, alpha, group, max(tried or 0, group), lent[1], facts)
-    return [_compare_one(one, arm, measured.get(arm.label), question) for one, arm in pairs]
+    found = [_compare_one(one, arm, measured.get(arm.label), question) for one, arm in pairs]
+    return [_of_finished(one, base, arm) for one, arm in zip(found, arms, strict=True)]
 
 
 def against_placebo(
@@ -169,12 +167,31 @@ def against_placebo(
         placebo: label of the placebo arm.
 
     Where graft - placebo includes 0, or is unknown, ``helps`` reads ``helps, but not shown better than a
-    plain convolution``.
+    plain convolution``. It is unknown where either side has fewer than three runs or a run of the placebo
+    diverged: what is left of a placebo clears nothing.
     """
     beside = placebo_comparison.evidence
-    evidence = replace(comparison.evidence, placebo=placebo, placebo_low=beside.low, placebo_high=beside.high)
+    known = min(beside.seeds) >= FEWEST_SEEDS and not beside.failed[0]
+    evidence = replace(
+        comparison.evidence,
+        placebo=placebo,
+        placebo_low=beside.low if known else math.nan,
+        placebo_high=beside.high if known else math.nan,
+        placebo_finished=beside.finished[0],
+        placebo_failed=beside.failed[0],
+    )
+    return _said_anew(comparison, evidence)
+
+
+def _said_anew(comparison: Comparison, evidence: Evidence) -> Comparison:
     verdict, sentence, said = judge(evidence)
     return replace(comparison, evidence=evidence, verdict=verdict, sentence=sentence, known=said)
+
+
+def _of_finished(comparison: Comparison, base: ArmScores, arm: ArmScores) -> Comparison:
+    """The paired comparison, which rests on the matched runs, with all finished ones beside the diverged."""
+    finished = len(base.values), len(arm.values)
+    return _said_anew(comparison, replace(comparison.evidence, finished=finished))
 
 
 def _sides(
@@ -186,6 +203,19 @@ def _sides(
         return pairs, [[one, other] for one, other in pairs if one.values]
     together = [base, *(arm for arm in arms if arm.values)]
     return [(base, arm) for arm in arms], [together] if base.values else []
+
+
+def _measured(
+    scored: Sequence[Sequence[ArmScores]], *, with_images: bool, lent: tuple[float, int], paired: bool
+) -> dict[str, tuple[Noise, int]]:
+    """Label -> the noise of its group and its place there; an arm whose noise was not seen is not in it."""
+    measured = {}
+    for some in scored:
+        # Where no two runs of any arm differ, no noise was seen.
+        if len(some) > 1 and (lent[1] or any(len(set(arm.values)) > 1 for arm in some)):
+            noise = _noise(some, with_images=with_images, lent=lent, paired=paired)
+            measured |= {arm.label: (noise, i) for i, arm in enumerate(some[1:])}
+    return measured
 
 
 def _noise(arms: Sequence[ArmScores], *, with_images: bool, lent: tuple[float, int], paired: bool) -> Noise:
@@ -215,6 +245,7 @@ def _compare_one(
         margin=question.margin,
         seeds=(k0, k),
         failed=(base.failed, arm.failed),
+        finished=(k0, k),
         tried=question.tried,
         alpha=question.alpha,
         silence=silence,
@@ -258,8 +289,8 @@ def _numbers(noise: Noise, arm: int, question: _Question) -> dict[str, Any]:
         "critical": critical,
         "df": df,
         "se": se,
-        "sd_base": float(noise.sd[0]),
-        "sd_arm": float(noise.sd[arm + 1]),
+        "sd_base": float(noise.sd[arm, 0]),
+        "sd_arm": float(noise.sd[arm, 1]),
         "v_seed": float(noise.seed[arm]),
         "v_img": float(noise.image[arm]),
         "v_int": float(noise.interaction[arm]),
@@ -276,10 +307,8 @@ def _plans(noise: Noise, arm: int, question: _Question) -> dict[str, Any]:
     The sd is its 80 % upper bound: what is planned with too small an sd ends without a verdict.
     """
     paired = noise.correlation is None
-    governing = (
-        float(noise.sd[arm + 1] ** 2) if paired else float(noise.sd[0] ** 2 + noise.sd[arm + 1] ** 2) / 2
-    )
-    sd = math.sqrt(governing * noise.seed_df / float(distributions.chi2.ppf(0.2, noise.seed_df)))
+    governing, df = float(np.nanmean(noise.sd[arm] ** 2)), float(noise.seed_df[arm])
+    sd = math.sqrt(governing * df / float(distributions.chi2.ppf(0.2, df)))
     beyond = float(noise.image[arm] - noise.interaction[arm])
     beyond = max(beyond, 0.0) if math.isfinite(beyond) else 0.0
     # The noise is pooled over this group, whatever other verdicts take their share of alpha.

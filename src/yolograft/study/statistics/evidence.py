@@ -26,18 +26,20 @@ class Evidence:
     """Everything a verdict rests on; differences in AP points, pairs are (baseline, arm).
 
     low, high: interval at ``level``, nan where unknown. equivalence_half: half width of the TOST
-    interval. seeds: finished runs. failed: diverged runs. tried: arms tried against this baseline.
+    interval. seeds: runs compared. failed: diverged runs. tried: arms tried against this baseline.
     needed, wide_needed: seeds per arm to see ``margin`` and ``wide``; wide_needed 0 if unknown.
 
     What follows came later; older results lack it. critical, df, se: of the interval, df also of the TOST.
-    sd_base, sd_arm: governing run-to-run sds (paired: sd_arm of the differences, sd_base nan). v_seed,
-    v_img, v_int: parts of the variance; the last two nan where only seeds count. units: images, or groups of
-    images where ``grouped``, behind them. images_needed: images (groups) with which endless seeds would
-    see ``margin``; more than ``units`` where no number of seeds does. alpha: error of all verdicts of this
-    look. correlations: of this arm's difference with those of the arms judged beside it. bank_runs: earlier
-    baseline runs that lent their variance. silence: ``zero`` where every run of both sides scored AP 0,
-    ``still`` where neither side's runs differ. placebo: label of the placebo arm, with the interval of
-    arm - placebo. seconds_per_run: of training, here.
+    sd_base, sd_arm: governing run-to-run sds (paired: sd_arm of the differences, sd_base nan). v_seed, v_img,
+    v_int: parts of the variance; the last two nan where only seeds count. units: images, or groups of images
+    where ``grouped``, behind them. images_needed: images (groups) with which endless seeds would see
+    ``margin``; more than ``units`` where no number of seeds does. alpha: error of all verdicts of this look.
+    correlations: of this arm's difference with those of the arms judged beside it. bank_runs: earlier
+    baseline runs that lent their variance; bank_refused: a bank was planned, and its noise differs. finished:
+    runs, of which the paired form compares those whose seed both sides finished. silence: ``zero`` where
+    every run of both sides scored AP 0, ``still`` where neither side's runs differ. placebo: label of the
+    placebo arm, with the interval of arm - placebo, nan where its runs (placebo_finished, placebo_failed:
+    diverged) show nothing. seconds_per_run: of training, here.
     """
 
     label: str
@@ -74,6 +76,16 @@ class Evidence:
     placebo_low: float = math.nan
     placebo_high: float = math.nan
     seconds_per_run: float = math.nan
+    bank_refused: bool = False
+    finished: tuple[int, int] = (0, 0)
+    placebo_finished: int = 0
+    placebo_failed: int = 0
+
+    @property
+    def ended(self) -> tuple[int, int]:
+        """Runs that came to an end, diverged ones too; older results know those compared alone."""
+        base, arm = (max(pair) for pair in zip(self.seeds, self.finished, strict=True))
+        return base + self.failed[0], arm + self.failed[1]
 
 
 def evidence_json(evidence: Evidence) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Planning: which difference a budget sees, how many seeds or images a difference takes.
 
-Noncentral t with the critical value of the judge: `stats.compare` takes the larger of pooled and own
-variance, so the critical value is stretched by sqrt(f), f being V_seed over its pooled form; under equal
-normal noise f is independent of the pooled variance, and the power is the mean of noncentral t tails over
-f. At K = 3, 5, 10 that sees 3.38, 2.17, 1.39 sd with probability 0.8; plain pooling 3.07, 2.02, 1.32.
+The judge of `compare` takes the larger of pooled and own variance, with degrees of freedom that depend on
+which of them governs. Under equal normal noise both depend on nothing but the shares that the arms have in
+the total sum of squares, and the shares are independent of the total: the power is the mean, over the
+shares, of noncentral t tails of the total's degrees of freedom beyond the judge's critical value.
+At K = 3, 5, 10 that sees 3.38, 2.17, 1.39 sd with probability 0.8; plain pooling 3.07, 2.02, 1.32.
 Noise of images, V_img - V_int, adds to the variance however many seeds there are.
 """
 
@@ -15,16 +16,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import interpolate, special
 from scipy import stats as distributions
 
 from yolograft.errors import StudyError
 from yolograft.study.statistics.critical import critical_value, equal_correlation, two_sided
-from yolograft.study.statistics.variance import SD_FLOOR
+from yolograft.study.statistics.variance import SD_FLOOR, governing_variances
 
 FEWEST_SEEDS = 3
 MOST_SEEDS = 1_000_000
 _CERTAIN_SHIFT = 50.0
 _ENDLESS = 1e6
+_NODES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 11.0, 16.0, 26.0, 60.0, 200.0, _ENDLESS)
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +171,14 @@ def _in_sds(design: Design, sd: float) -> Design:
 def _power(effect: float, k: int, plan: Design) -> float:
     """``effect`` and ``plan.image_variance`` in units of the run-to-run sd."""
     if plan.paired:
-        df, of_seeds, stretch = k - 1.0, 1 / k, np.ones(1)
+        judged = _Judged(k - 1.0, np.ones(1), np.full(1, k - 1.0))
+        of_seeds, arms, alpha = 1 / k, 1, plan.alpha / plan.arms
     else:
-        df, of_seeds = (plan.arms + 1.0) * (k - 1) + plan.bank_df, 2 / k
-        stretch = _stretch(k, plan.arms, plan.bank_df)
-    variance = of_seeds + plan.image_variance
-    if plan.image_variance and plan.units > 1:
-        scatter = of_seeds**2 / df + plan.image_variance**2 / (plan.units - 1)
-        df = max(variance**2 / scatter, min(df, plan.units - 1.0))
-    one = plan.alpha / plan.arms if plan.paired else plan.alpha
-    critical = _critical(1 if plan.paired else plan.arms, one, df)
-    cut = critical * np.sqrt((of_seeds * stretch + plan.image_variance) / variance)
+        judged, of_seeds, arms, alpha = _judged(k, plan.arms, plan.bank_df), 2 / k, plan.arms, plan.alpha
+    seeds, variance = of_seeds * judged.stretch, of_seeds + plan.image_variance
+    df = float(_with_images(np.array(of_seeds), np.array(judged.total_df), plan))
+    cut = critical_values(arms, alpha, _with_images(seeds, judged.df, plan))
+    cut = cut * np.sqrt((seeds + plan.image_variance) / variance)
     shift = abs(effect) / math.sqrt(variance)
     if shift > _CERTAIN_SHIFT * float(cut.max()):
         return 1.0
@@ -187,6 +189,25 @@ def _power(effect: float, k: int, plan: Design) -> float:
     return float(tails.mean())
 
 
+def _with_images(of_seeds: Array, df: Array, plan: Design) -> Array:
+    """Degrees of freedom of the seeds' variance and the images' together, as `variance` has them."""
+    if not plan.image_variance or plan.units < 2:
+        return df
+    scatter = of_seeds**2 / df + plan.image_variance**2 / (plan.units - 1)
+    return np.maximum((of_seeds + plan.image_variance) ** 2 / scatter, np.minimum(df, plan.units - 1.0))
+
+
+def critical_values(arms: int, alpha: float, df: Array) -> Array:
+    """Critical values at many degrees of freedom; for several arms between nodes, to about 1e-3."""
+    if arms == 1:
+        return special.stdtrit(df, 1 - alpha / 2)
+    nodes = np.array(_NODES)
+    logarithms = np.log([_critical(arms, alpha, node) for node in _NODES])
+    # Smooth in 1 / df.
+    spline = interpolate.CubicSpline(1 / nodes[::-1], logarithms[::-1])
+    return np.exp(spline(1 / np.clip(df, _NODES[0], _NODES[-1])))
+
+
 @functools.lru_cache(maxsize=4096)
 def _critical(arms: int, alpha: float, df: float) -> float:
     if arms == 1:
@@ -194,24 +215,43 @@ def _critical(arms: int, alpha: float, df: float) -> float:
     return two_sided(alpha, df, equal_correlation(arms))
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What the judge finds in equally likely studies of equal normal noise.
+
+    total_df: degrees of freedom of the total sum of squares. stretch: V_seed over its true value, were the
+    total what it is on average. df: that the judge gives V_seed.
+    """
+
+    total_df: float
+    stretch: Array
+    df: Array
+
+
 @functools.lru_cache(maxsize=512)
-def _stretch(k: int, arms: int, bank_df: int) -> NDArray[np.float64]:
-    """Equally likely values of f = V_seed / its pooled form for k runs per arm and equal normal noise.
+def _judged(k: int, arms: int, bank_df: int) -> _Judged:
+    """For k runs per arm.
 
     Sums of squares of baseline, arm and the rest, divided by their total, are Dirichlet with half their
-    degrees of freedom each; the total is independent of them. Midpoint rule on the quantiles of the shares.
+    degrees of freedom each. Midpoint rule on the quantiles of the shares.
     """
     of_arm, of_base = k - 1, k - 1 + bank_df
-    total = arms * of_arm + of_base
+    of_rest = (arms - 1) * of_arm
+    total = of_base + of_arm + of_rest
     both = np.ones(1)
     if arms > 1:
-        rest = (arms - 1) * of_arm / 2
-        both = distributions.beta.ppf((np.arange(8) + 0.5) / 8, (of_arm + of_base) / 2, rest)
-    split = distributions.beta.ppf((np.arange(24) + 0.5) / 24, of_base / 2, of_arm / 2)
+        both = distributions.beta.ppf((np.arange(8) + 0.5) / 8, (of_arm + of_base) / 2, of_rest / 2)
+    split = distributions.beta.ppf((np.arange(32) + 0.5) / 32, of_base / 2, of_arm / 2)
     base, arm = np.outer(both, split).ravel(), np.outer(both, 1 - split).ravel()
-    factor = (np.maximum(1, total * base / of_base) + np.maximum(1, total * arm / of_arm)) / 2
-    factor.setflags(write=False)
-    return factor
+    # How the other arms differ among themselves matters to nobody: each has their mean.
+    rest = np.repeat(((1 - base - arm) / max(of_rest, 1))[:, None], arms - 1, axis=1)
+    own = total * np.column_stack([base / of_base, arm / of_arm, rest])
+    found = governing_variances(own, np.array([of_base, *[of_arm] * arms]) + 1, judged=(0, 1))
+    parts = found.variance[:, :2]
+    stretch, df = parts.mean(axis=-1), found.sum_df(parts, (0, 1))
+    stretch.setflags(write=False)
+    df.setflags(write=False)
+    return _Judged(float(total), stretch, df)
 
 
 @functools.lru_cache(maxsize=4096)

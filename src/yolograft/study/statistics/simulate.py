@@ -62,17 +62,23 @@ class Drawn:
     bank: Array
     degrees: tuple[int, ...]
 
-    def judged(self, seeds: int) -> Noise:
+    def judged(self, seeds: int | Sequence[int], *, seeds_only: bool = False) -> Noise:
         """The differences after the first ``seeds`` seeds, and the noise `stats.compare` would find.
+
+        Args:
+            seeds: of every arm, or one number an arm, baseline first. seeds_only: without influences.
 
         A study whose bank disagrees with its baseline goes without, as it would be told to.
         """
-        values = [arm[:, :seeds] for arm in self.values]
-        influences = [arm[:, :seeds] for arm in self.influences]
+        each = [seeds] * len(self.values) if isinstance(seeds, int) else list(seeds)
+        values = [arm[:, :k] for arm, k in zip(self.values, each, strict=True)]
+        influences = None
+        if not seeds_only:
+            influences = [arm[:, :k] for arm, k in zip(self.influences, each, strict=True)]
         if not self.degrees:
             return two_way(values, influences)
         own = np.concatenate([self.bank, values[0].var(axis=1, ddof=1)[:, None]], axis=1)
-        refused = agreement(own, (*self.degrees, seeds - 1)) < REFUSED_BELOW
+        refused = agreement(own, (*self.degrees, each[0] - 1)) < REFUSED_BELOW
         df = np.array(self.degrees)
         pooled = (self.bank * df).sum(axis=1) / df.sum()
         with_bank = two_way(values, influences, bank=(pooled, int(df.sum())))
@@ -82,12 +88,11 @@ class Drawn:
                 np.where(refused.reshape(-1, *[1] * (one.ndim - 1)), two, one)
                 for one, two in ((getattr(with_bank, n), getattr(without, n)) for n in _PARTS)
             ),
-            seed_df=with_bank.seed_df,
             correlation=_chosen(refused, without.correlation, with_bank.correlation),
         )
 
 
-_PARTS = ("delta", "seed", "image", "interaction", "total", "df", "sd")
+_PARTS = ("delta", "seed", "image", "interaction", "total", "df", "sd", "seed_df")
 
 
 def draw(
@@ -158,6 +163,21 @@ def rate(
     """Share of studies in which any arm of a null world is said to help or hurt."""
     chunks = [found(one.judged(seeds), alpha=alpha).any(axis=1)
               for one in draw(world, seeds=seeds, studies=studies, arms=arms, images=images)]  # fmt: skip
+    return float(np.concatenate(chunks).mean())
+
+
+def seed_rate(
+    ratio: float, *, seeds: tuple[int, int], studies: int = 20_000, bank: Sequence[int] = ()
+) -> float:
+    """Share of null studies, judged on seeds alone, in which one arm is said to help or hurt.
+
+    Args:
+        ratio: how much noisier the arm is than the baseline. seeds: of baseline and arm.
+        bank: runs in each earlier group of baseline runs.
+    """
+    world = World("seeds alone", 1.0, 0.0, ratio=ratio)
+    chunks = [found(one.judged(seeds, seeds_only=True), alpha=0.05)[:, 0]
+              for one in draw(world, studies=studies, seeds=max(seeds), images=1, bank=bank)]  # fmt: skip
     return float(np.concatenate(chunks).mean())
 
 

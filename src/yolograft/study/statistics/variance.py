@@ -4,10 +4,13 @@ Run k of arm a scores  AP_ka = mu_a + S_ka + mean_i(C_i + I_ai + E_kai):  S is t
 hard image i is for all, I_ai how image i suits arm a whatever the seed, E_kai what is left. The influence
 psi_ka of image i estimates C_i + I_ai + E_kai less its mean; there are N units (images, or groups of them).
 
-Seeds.  V_seed = s0^2 / K0 + s_arm^2 / K_arm, each s^2 the larger of the variance pooled over all arms and
-the arm's own; earlier baseline runs (a bank) count as the baseline's. Every s^2 holds var(S) + var(E) / N.
-The degrees of freedom are the pooled ones. Pooled t: Student 1908; unequal noise and few seeds: Colas et
-al. 2019, arXiv 1904.06979.
+Seeds.  V_seed = g0 + g_arm, g = s^2 / K, each s^2 the larger of the variance pooled over all arms and the
+arm's own, of e = K - 1 degrees of freedom; earlier baseline runs (a bank) count as the baseline's. Every s^2
+holds var(S) + var(E) / N. The pool weighs an arm with w = min(e, 3 min(e0, e_arm)): a bank or a large
+baseline must not say how a noisier arm of three runs scatters. Degrees of freedom are the pool's, sum w, and
+where an arm's own variance governs no more than V_seed^2 / (g0^2 / a0 + g_arm^2 / a_arm), a being e there and
+sum w elsewhere. Pooled t: Student 1908; unequal noise and few seeds: Colas et al. 2019, arXiv 1904.06979;
+degrees of freedom of a sum: Satterthwaite 1946, doi 10.2307/3002019.
 
 Images. With D_i the difference of the two arms' mean influences, V_img = var_i(D) / N. Its mean is
 var(I_arm - I_base) / N plus the sum over both arms of var(E_a) / (K_a N). V_seed holds that second part
@@ -20,8 +23,8 @@ already, so it is taken off once:
 - paired, with D_ki = psi_arm,ki - psi_base,ki: V_int = [sum_k var_i(D_k - mean D) / (K - 1)] / (K N).
 
 V = max(V_seed + max(V_img - V_int, 0), V_img): the two-way logic of Cameron, Gelbach and Miller 2011
-(doi 10.1198/jbes.2010.07136) with a floor. Degrees of freedom after Satterthwaite 1946, N - 1 for V_img and
-(K_a - 1)(N - 1) for each part of V_int, and never below the seeds' own or N - 1, whichever is less.
+(doi 10.1198/jbes.2010.07136) with a floor. Degrees of freedom after Satterthwaite, N - 1 for V_img and
+(K_a - 1)(N - 1) for each part of V_int, and never below the seeds' or N - 1, whichever is less.
 """
 
 from __future__ import annotations
@@ -38,15 +41,18 @@ Array = NDArray[np.float64]
 #: COCO). It keeps identical runs from giving an interval of length 0.
 SD_FLOOR = 0.05
 
+#: No arm weighs in the pool like more than this many times the degrees of freedom of either arm compared.
+MOST_WEIGHT = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Noise:
     """Differences to the baseline and their variances; leading axes are independent studies.
 
     delta, seed, image, interaction, total, df: [..., arms]; seed is V_seed, image V_img, interaction V_int,
-    total V. image and interaction are nan where only seeds are known. sd: [..., 1 + arms], the governing
-    run-to-run sd, baseline first; in the paired form of the differences, the baseline's nan. seed_df:
-    degrees of freedom of the seeds alone. correlation: [..., arms, arms] of the differences; None where
+    total V. image and interaction are nan where only seeds are known. sd: [..., arms, 2], the governing
+    run-to-run sds, baseline first; in the paired form of the differences, the baseline's nan. seed_df:
+    [..., arms], degrees of freedom of V_seed. correlation: [..., arms, arms] of the differences; None where
     it is not estimated.
     """
 
@@ -57,7 +63,7 @@ class Noise:
     total: Array
     df: Array
     sd: Array
-    seed_df: int
+    seed_df: Array
     correlation: Array | None
 
 
@@ -67,19 +73,46 @@ def sample_variance(values: Sequence[float]) -> float:
     return float(np.var(values, ddof=1)) if len(set(values)) > 1 else 0.0
 
 
-def governing_variances(own: Array, counts: NDArray[np.integer]) -> tuple[Array, int]:
-    """The variance each arm is judged with, [..., arms], and the pooled degrees of freedom.
+@dataclass(frozen=True, slots=True)
+class Governing:
+    """variance, df: [..., arms], what each arm is judged with and the degrees of freedom it rests on.
+
+    pooled_df: of the pool, which no sum of these variances exceeds.
+    """
+
+    variance: Array
+    df: Array
+    pooled_df: int
+
+    def sum_df(self, parts: Array, arms: Sequence[int]) -> Array:
+        """Degrees of freedom [...] of the sum of ``parts`` [..., n], multiples of the ``arms``' variances."""
+        total = parts.sum(axis=-1)
+        # An arm of one run in a pool of none has no degrees of freedom, and nobody asks for them.
+        scatter = (parts**2 / np.maximum(self.df[..., list(arms)], 1)).sum(axis=-1)
+        return np.minimum(total**2 / scatter, self.pooled_df)
+
+
+def governing_variances(
+    own: Array, counts: NDArray[np.integer], *, judged: Sequence[int] | None = None
+) -> Governing:
+    """The variance each arm is judged with: the larger of its own and the pooled one.
 
     Args:
         own: sample variances (ddof 1), [..., arms]; leading axes are independent studies.
         counts: finished runs per arm, [arms]; an arm with fewer than two adds nothing to the pool. An arm
             whose variance rests on d degrees of freedom counts as d + 1 runs.
+        judged: indices of the arms compared, the smallest of which limits every weight; all where None.
     """
-    weight = np.maximum(np.asarray(counts) - 1, 0)
+    degrees = np.maximum(np.asarray(counts) - 1, 0)
+    compared = degrees if judged is None else degrees[list(judged)]
+    weight = degrees
+    if (compared > 0).any():
+        weight = np.minimum(degrees, MOST_WEIGHT * compared[compared > 0].min())
     df = int(weight.sum())
-    usable = np.where(weight > 0, own, 0.0)
+    usable = np.where(degrees > 0, own, 0.0)
     pooled = (usable * weight).sum(axis=-1, keepdims=True) / max(df, 1)
-    return np.maximum(np.maximum(usable, pooled), SD_FLOOR**2), df
+    variance = np.maximum(np.maximum(usable, pooled), SD_FLOOR**2)
+    return Governing(variance, np.where(usable > pooled, degrees, float(df)), df)
 
 
 def two_way(
@@ -103,31 +136,44 @@ def two_way(
         fresh = counts[0] - 1
         own[..., 0] = (own[..., 0] * fresh + np.asarray(bank[0]) * bank[1]) / (fresh + bank[1])
         degrees[0] += bank[1]
-    variance, df = governing_variances(own, degrees)
-    each = variance / counts
-    seed = each[..., :1] + each[..., 1:]
-    delta = means[..., 1:] - means[..., :1]
-    covariance = np.broadcast_to(each[..., :1, None], (*seed.shape, seed.shape[-1])).copy()
+    sd, seed_df, each = _of_seeds(own, degrees, counts)
+    seed, delta = each.sum(axis=-1), means[..., 1:] - means[..., :1]
+    # The pool, and with it the baseline's part, may differ between comparisons of unlike numbers of runs.
+    shared = np.sqrt(each[..., 0])
+    covariance = shared[..., :, None] * shared[..., None, :]
     diagonal = np.arange(seed.shape[-1])
     covariance[..., diagonal, diagonal] = seed
     if influences is None:
         unknown = np.full_like(seed, np.nan)
-        degrees_of_freedom = np.full_like(seed, float(df))
         return Noise(
-            delta, seed, unknown, unknown, seed, degrees_of_freedom,
-            np.sqrt(variance), df, _correlation(covariance),
-        )  # fmt: skip
+            delta, seed, unknown, unknown, seed, seed_df.copy(), sd, seed_df, _correlation(covariance)
+        )
     of_images = _image_covariance([arm.mean(axis=-2) for arm in influences])
     image = of_images[..., diagonal, diagonal]
     units = influences[0].shape[-1]
     inside = np.stack([_residual(arm) for arm in influences], axis=-1)
     spread = _squared_over_df(inside, np.maximum(counts - 1, 1) * (units - 1))
     interaction = inside[..., :1] + inside[..., 1:]
-    total, freedom = _together(seed, df, image, interaction, spread[..., :1] + spread[..., 1:], units)
+    total, freedom = _together(seed, seed_df, image, interaction, spread[..., :1] + spread[..., 1:], units)
     # Sums of two covariance matrices are one, so this correlation is always possible; interaction counts
     # twice in it, which moves it little: seeds and images alike share half, the baseline's half.
     correlation = _correlation(covariance + of_images)
-    return Noise(delta, seed, image, interaction, total, freedom, np.sqrt(variance), df, correlation)
+    return Noise(delta, seed, image, interaction, total, freedom, sd, seed_df, correlation)
+
+
+def _of_seeds(
+    own: Array, degrees: NDArray[np.integer], counts: NDArray[np.integer]
+) -> tuple[Array, Array, Array]:
+    """Of every arm beside the baseline: sds [..., arms, 2], degrees of freedom [..., arms], s^2 / K alike."""
+    sds, freedom, parts = [], [], []
+    for arm in range(1, len(counts)):
+        sides = (0, arm)
+        found = governing_variances(own, degrees, judged=sides)
+        variance = found.variance[..., sides]
+        sds.append(np.sqrt(variance))
+        parts.append(variance / counts[list(sides)])
+        freedom.append(found.sum_df(parts[-1], sides))
+    return np.stack(sds, axis=-2), np.stack(freedom, axis=-1), np.stack(parts, axis=-2)
 
 
 def paired(base: Array, arm: Array, influences: tuple[Array, Array] | None = None) -> Noise:
@@ -141,17 +187,18 @@ def paired(base: Array, arm: Array, influences: tuple[Array, Array] | None = Non
     k = differences.shape[-1]
     variance = np.maximum(_variance(differences), 2 * SD_FLOOR**2)[..., None]
     seed, delta = variance / k, differences.mean(axis=-1)[..., None]
-    sd = np.concatenate([np.full_like(variance, np.nan), np.sqrt(variance)], axis=-1)
+    sd = np.stack([np.full_like(variance, np.nan), np.sqrt(variance)], axis=-1)
+    seed_df = np.full_like(seed, k - 1.0)
     if influences is None:
         unknown = np.full_like(seed, np.nan)
-        return Noise(delta, seed, unknown, unknown, seed, np.full_like(seed, k - 1.0), sd, k - 1, None)
+        return Noise(delta, seed, unknown, unknown, seed, seed_df.copy(), sd, seed_df, None)
     changes = influences[1] - influences[0]
     units = changes.shape[-1]
     image = changes.mean(axis=-2).var(axis=-1, ddof=1)[..., None] / units
     interaction = _residual(changes)[..., None]
     spread = _squared_over_df(interaction, np.array([max(k - 1, 1) * (units - 1)]))
-    total, freedom = _together(seed, k - 1, image, interaction, spread, units)
-    return Noise(delta, seed, image, interaction, total, freedom, sd, k - 1, None)
+    total, freedom = _together(seed, seed_df, image, interaction, spread, units)
+    return Noise(delta, seed, image, interaction, total, freedom, sd, seed_df, None)
 
 
 def _variance(values: Array) -> Array:
@@ -181,16 +228,16 @@ def _squared_over_df(variance: Array, df: NDArray[np.integer]) -> Array:
 
 
 def _together(
-    seed: Array, seed_df: int, image: Array, interaction: Array, interaction_spread: Array, units: int
+    seed: Array, seed_df: Array, image: Array, interaction: Array, interaction_spread: Array, units: int
 ) -> tuple[Array, Array]:
     """V and its degrees of freedom."""
     beyond = np.maximum(image - interaction, 0.0)
     total = np.maximum(seed + beyond, image)
-    most = seed**2 / max(seed_df, 1)
+    most = seed**2 / np.maximum(seed_df, 1)
     scatter = np.where(beyond > 0, most + image**2 / (units - 1) + interaction_spread, most)
     scatter = np.where(image > seed + beyond, image**2 / (units - 1), scatter)
     freedom = total**2 / np.maximum(scatter, np.finfo(float).tiny)
-    return total, np.maximum(freedom, min(seed_df, units - 1))
+    return total, np.maximum(freedom, np.minimum(seed_df, units - 1))
 
 
 def _correlation(covariance: Array) -> Array:

@@ -62,9 +62,9 @@ def _time(evidence: Evidence) -> str:
 
 
 def _failures(evidence: Evidence) -> str:
-    sides = zip(("the baseline", "this arm"), evidence.seeds, evidence.failed, strict=True)
+    sides = zip(("the baseline", "this arm"), evidence.ended, evidence.failed, strict=True)
     return ", ".join(
-        f"{failed} of {done + failed} runs of {side} diverged" for side, done, failed in sides if failed
+        f"{failed} of {ended} runs of {side} diverged" for side, ended, failed in sides if failed
     )
 
 
@@ -78,14 +78,20 @@ def _words(evidence: Evidence, said: Said) -> str:
         return f"not enough images (needs >= {evidence.images_needed} {what})"
     small = ["smaller than your margin"] if abs(evidence.delta) < evidence.margin else []
     beside = beside_placebo(evidence) if said.word == "helps" else ""
-    return ", ".join([said.word, *small, *([_PLACEBO[beside]] if beside else [])])
+    return ", ".join([said.word, *small, *([_PLACEBO[beside] + _placebo_runs(evidence)] if beside else [])])
+
+
+def _placebo_runs(evidence: Evidence) -> str:
+    done, failed = evidence.placebo_finished, evidence.placebo_failed
+    return f" ({failed} of {done + failed} runs of {evidence.placebo} diverged)" if failed else ""
 
 
 def _numbers(evidence: Evidence) -> str:
     base, arm = evidence.seeds
     tried = f", tried {evidence.tried}" if evidence.tried > 1 else ""
     pairs = " paired" if evidence.paired else ""
-    runs = f"{base}+{arm}{pairs} seeds, {evidence.scope}{tried}"
+    bank = ", without the noise bank, whose noise differs" if evidence.bank_refused else ""
+    runs = f"{base}+{arm}{pairs} seeds, {evidence.scope}{tried}{bank}"
     if not math.isfinite(evidence.delta):
         return f"{evidence.label}: no difference to show ({runs})"
     if not math.isfinite(evidence.low):

@@ -69,10 +69,8 @@ def _time(evidence: Evidence) -> str:
 
 
 def _failures(evidence: Evidence) -> str:
-    sides = zip(("基线", "本组"), evidence.seeds, evidence.failed, strict=True)
-    return "，".join(
-        f"{side} {done + failed} 次训练中有 {failed} 次发散" for side, done, failed in sides if failed
-    )
+    sides = zip(("基线", "本组"), evidence.ended, evidence.failed, strict=True)
+    return "，".join(f"{side} {ended} 次训练中有 {failed} 次发散" for side, ended, failed in sides if failed)
 
 
 def _words(evidence: Evidence, said: Said) -> str:
@@ -86,7 +84,12 @@ def _words(evidence: Evidence, said: Said) -> str:
         return f"{word}（至少需要 {evidence.images_needed} {what}）"
     small = ["但小于设定阈值"] if abs(evidence.delta) < evidence.margin else []
     beside = beside_placebo(evidence) if said.word == "helps" else ""
-    return "，".join([word, *small, *([_PLACEBO[beside]] if beside else [])])
+    return "，".join([word, *small, *([_PLACEBO[beside] + _placebo_runs(evidence)] if beside else [])])
+
+
+def _placebo_runs(evidence: Evidence) -> str:
+    done, failed = evidence.placebo_finished, evidence.placebo_failed
+    return f"（{evidence.placebo} {done + failed} 次训练中有 {failed} 次发散）" if failed else ""
 
 
 def _numbers(evidence: Evidence) -> str:
@@ -94,7 +97,8 @@ def _numbers(evidence: Evidence) -> str:
     tried = f"，共尝试 {evidence.tried} 个改动" if evidence.tried > 1 else ""
     scope = _SCOPES.get(evidence.scope, evidence.scope)
     pairs = "（配对）" if evidence.paired else ""
-    runs = f"种子 {base}+{arm} 个{pairs}，{scope}{tried}"
+    bank = "，噪声库与基线的噪声不一致，未采用" if evidence.bank_refused else ""
+    runs = f"种子 {base}+{arm} 个{pairs}，{scope}{tried}{bank}"
     if not math.isfinite(evidence.delta):
         return f"{evidence.label}：没有可比较的差值（{runs}）"
     if not math.isfinite(evidence.low):

@@ -88,7 +88,7 @@ def _tables(
         if record is None or record.status != DONE:
             continue
         own = arm_folder(folder, label, seed) if folder else None
-        matches = record.matches
+        matches = record.table()
         if matches is None and own and (own / MATCHES).exists():
             matches = MatchTable.load(own / MATCHES)
         if matches is None:

@@ -93,7 +93,7 @@ class _Compared:
     @property
     def noise_seen(self) -> bool:
         """Whether two runs of one arm differ; else nobody knows how much they might."""
-        return self.noise.seed_df > 0 and any(len(set(own.tolist())) > 1 for own in self.values)
+        return bool((self.noise.seed_df > 0).all()) and any(len(set(own.tolist())) > 1 for own in self.values)
 
 
 def _compared(sides: Sequence[Sequence[Part]], units: NDArray[np.intp] | None) -> _Compared:
