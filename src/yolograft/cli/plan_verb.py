@@ -101,28 +101,31 @@ _RESPECTS_ZH = {
 }  # fmt: skip
 
 
+# What the table rests on: the subject, the noise, the pace, and what is said where images were not measured.
+_LINES = {
+    False: (
+        "{model} on {data} ({train_images} training images, {epochs} epochs), "
+        "one baseline and {arms} candidate(s), 80 % power",
+        "runs differ by an sd of {sd:.2f} AP, planned with {planned_sd:.2f} ({source})",
+        "one seed of all arms: {minutes:.1f} min ({timed})",
+        "what images add is not known: planned for seeds alone; a --pilot RUN measures it",
+    ),
+    True: (
+        "{model}，{data}（训练 {train_images} 张图，{epochs} 轮），一个基线与 {arms} 个候选组，功效 80 %",
+        "各次训练的标准差：{sd:.2f} AP，按 {planned_sd:.2f} 规划（{source}）",
+        "所有组训练一个种子：{minutes:.1f} 分钟",
+        "图像带来的波动未测：只按种子规划；--pilot RUN 可测得",
+    ),
+}
+
+
 def lines(found: Mapping[str, Any], *, zh: bool) -> list[str]:
     """What the table rests on."""
-    arms, sd, planned = found["arms"], found["sd"], found["planned_sd"]
-    if zh:
-        said = [
-            f"{found['model']}，{found['data']}（训练 {found['train_images']} 张图，{found['epochs']} 轮），"
-            f"一个基线与 {arms} 个候选组，功效 80 %",
-            f"各次训练的标准差：{sd:.2f} AP，按 {planned:.2f} 规划（{_source_zh(found)}）",
-        ]
-        if found["timed"]:
-            said.append(f"所有组训练一个种子：{found['seconds_per_seed'] / 60:.1f} 分钟")
-        unknown = "图像带来的波动未测：只按种子规划；--pilot RUN 可测得"
-        return said if found["units"] else [*said, unknown]
-    said = [
-        f"{found['model']} on {found['data']} ({found['train_images']} training images, "
-        f"{found['epochs']} epochs), one baseline and {arms} candidate(s), 80 % power",
-        f"runs differ by an sd of {sd:.2f} AP, planned with {planned:.2f} ({found['source']})",
-    ]
-    if found["timed"]:
-        said.append(f"one seed of all arms: {found['seconds_per_seed'] / 60:.1f} min ({found['timed']})")
-    unknown = "what images add is not known: planned for seeds alone; a --pilot RUN measures it"
-    return said if found["units"] else [*said, unknown]
+    subject, noise, pace, unknown = _LINES[zh]
+    minutes = found["seconds_per_seed"] / 60 if found["timed"] else 0.0
+    facts = {**found, "minutes": minutes, "source": _source_zh(found) if zh else found["source"]}
+    said = [subject, noise, *([pace] if found["timed"] else []), *([] if found["units"] else [unknown])]
+    return [line.format_map(facts) for line in said]
 
 
 def _source_zh(found: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from yolograft.data.augment import AugmentConfig
+from yolograft.engine.plain_yaml import overgrown
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import SpecError
 
@@ -71,7 +72,7 @@ def _load(data: bytes, name: str) -> Any:
 
     try:
         text = data.decode("utf-8-sig")
-        _refuse_bombs(text, name)
+        _refuse_overgrown(text, name)
         # The round-trip loader makes plain scalars and containers only, and keeps line numbers.
         document = YAML(typ="rt").load(text)
     except UnicodeDecodeError as error:
@@ -92,30 +93,16 @@ def _load(data: bytes, name: str) -> Any:
     return document
 
 
-def _refuse_bombs(text: str, name: str) -> None:
-    """Stop at what a recipe never holds and a reader could choke on, before anything is built from it.
-
-    Aliases multiply: six short lines can stand for a million values.
+def _refuse_overgrown(text: str, name: str) -> None:
+    """Stop at what a recipe never holds.
 
     Raises:
         SpecError: an anchor or alias, deep nesting, or a value of great length (YG195).
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent, ScalarEvent
-
-    depth = 0
-    for event in YAML(typ="rt").parse(text):
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        cause = ""
-        if isinstance(event, NodeEvent) and event.anchor:
-            cause = f"an anchor or alias: {event.anchor}"
-        elif depth > MOST_NESTED:
-            cause = f"more than {MOST_NESTED} levels of nesting"
-        elif isinstance(event, ScalarEvent) and len(event.value) > LONGEST_VALUE:
-            cause = f"a value of {len(event.value)} characters"
-        if cause:
-            where = f"{name}:{event.start_mark.line + 1}"
-            raise SpecError("YG195", cause, where=where, fix="write plain keys and values")
+    found = overgrown(text, most_nested=MOST_NESTED, longest=LONGEST_VALUE)
+    if found is not None:
+        line, cause = found
+        raise SpecError("YG195", cause, where=f"{name}:{line}", fix="write plain keys and values")
 
 
 def _plain(value: Any) -> Any:

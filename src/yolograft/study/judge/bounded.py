@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.data.text import read_json, read_text
+from yolograft.engine.plain_yaml import overgrown
 from yolograft.errors import DataError, StudyError
 
 MIB = 1 << 20
@@ -113,7 +114,7 @@ def read_settings(path: Path) -> dict[str, Scalar]:
 
     try:
         text = read_text(path)
-        _refuse_bombs(text, path)
+        _refuse_overgrown(text, path)
         document = YAML(typ="safe", pure=True).load(text)
     except DataError as error:
         raise StudyError("YG660", error.cause, where=error.where) from None
@@ -136,23 +137,12 @@ def _scalar(value: Any) -> Scalar:
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
 
 
-def _refuse_bombs(text: str, path: Path) -> None:
-    """Stop at what settings never hold and a reader could choke on, before anything is built from it."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent, ScalarEvent
-
-    depth = 0
-    for event in YAML(typ="safe", pure=True).parse(text):
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        cause = ""
-        if isinstance(event, NodeEvent) and event.anchor:
-            cause = f"an anchor or alias: {event.anchor}"
-        elif depth > MOST_NESTED:
-            cause = f"more than {MOST_NESTED} levels of nesting"
-        elif isinstance(event, ScalarEvent) and len(event.value) > LONGEST_VALUE:
-            cause = f"a value of {len(event.value)} characters"
-        if cause:
-            raise StudyError("YG660", cause, where=f"{path}:{event.start_mark.line + 1}")
+def _refuse_overgrown(text: str, path: Path) -> None:
+    """Stop at what settings never hold and a reader could choke on."""
+    found = overgrown(text, most_nested=MOST_NESTED, longest=LONGEST_VALUE)
+    if found is not None:
+        line, cause = found
+        raise StudyError("YG660", cause, where=f"{path}:{line}")
 
 
 def column(heads: Sequence[str], names: Sequence[str]) -> int | None:

@@ -37,7 +37,6 @@ from yolograft.study.statistics.variance import paired as paired_noise
 from yolograft.study.statistics.verdict import judge
 
 FEWEST_UNITS = 20
-SCOPE = THIS_SPLIT
 
 
 @dataclass(frozen=True, slots=True)
