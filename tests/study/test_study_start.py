@@ -30,7 +30,7 @@ from yolograft.study.provenance import provenance
 from yolograft.study.report.page import render_report
 from yolograft.study.results import collect
 from yolograft.study.start import start_arms, started_from
-from yolograft.study.statistics.compare import minimum_detectable
+from yolograft.study.statistics.power import minimum_detectable
 
 OWN = tuple(float(side) for side in range(11, 29))
 

@@ -21,6 +21,7 @@ CLASS_COLOURS = ("#E69F00", "#56B4E9", "#F0E442", "#009E73", "#CC79A7", "#D55E00
 BOLD = 1.1  # how much wider bold text is than `text_width` says
 FONT = "system-ui, 'Segoe UI', Helvetica, Arial, 'Noto Sans CJK SC', 'Microsoft YaHei', sans-serif"
 ELLIPSIS = "…"
+NARROW = 0.6  # width of a character that is not wide, in ems
 
 Attribute = str | float | int | None
 
@@ -92,8 +93,8 @@ def rect(x: float, y: float, width: float, height: float, *children: str, **attr
 
 
 def text_width(content: str, size: float) -> float:
-    """Estimated width of `content`: wide East Asian characters count one em, others .6 em."""
-    return size * sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.6 for c in content)
+    """Estimated width of `content`: wide East Asian characters count one em, others `NARROW`."""
+    return size * sum(1.0 if unicodedata.east_asian_width(c) in "WF" else NARROW for c in content)
 
 
 def fit(content: str, width: float, size: float) -> str:
@@ -103,7 +104,9 @@ def fit(content: str, width: float, size: float) -> str:
     """
     if text_width(content, size) <= width:
         return content
-    for kept in range(len(content) - 1, 0, -1):
+    # No more than this many of the narrowest fit, however long the label is.
+    most = min(len(content) - 1, int(width / (NARROW * size)))
+    for kept in range(most, 0, -1):
         shown = content[: kept - kept // 2] + ELLIPSIS + content[len(content) - kept // 2 :]
         if text_width(shown, size) <= width:
             return shown
