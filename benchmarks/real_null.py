@@ -2,10 +2,11 @@
 
     python benchmarks/real_null.py RUN... [--label baseline] [--margin 0.5]
 
-RUN: run folders or folders of records whose arm LABEL is the same experiment: spec and data are checked by
-hash, recipes may differ in nothing that trains (`eval_points` does not). Ten runs give 126 splits five against
-five. Every verdict other than `not enough seeds`, `not enough images` and `no detectable difference` is false.
-The splits share runs, so their number says less than as many independent studies. Prints one JSON document.
+RUN: run folders or folders of records whose arm LABEL is the same experiment: spec and data are checked
+by hash, recipes may differ in nothing that trains (`eval_points` does not). Ten runs give 126 splits five
+against five. Every verdict other than `not enough seeds`, `not enough images` and `no detectable
+difference` is false. The splits share runs, so their number says less than as many independent studies.
+Prints one JSON document.
 """
 
 from __future__ import annotations
