@@ -83,3 +83,11 @@ def test_the_manifest_names_it_before_the_first_run(tmp_path: Path) -> None:
     assert read_manifest(run)["contrasts"] == [["a", "b"]]
     with pytest.raises(StudyError, match="YG645"):
         planned(tmp_path, "a=se@neck.p3", contrasts=(("a", "b"),))
+
+
+def test_baselines_judged_across_models_are_no_contrast() -> None:
+    models = {"A": "yolov8n", "B": "yolov5n", "C": "yolox-nano"}
+    with pytest.raises(StudyError, match="anyway"):
+        check_contrasts([("B", "A")], models, bases=list(models), looks=1, across=True)
+    check_contrasts([("B", "C")], models, bases=list(models), looks=1, across=True)
+    check_contrasts([("B", "A")], models, bases=list(models), looks=1)

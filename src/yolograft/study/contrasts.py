@@ -7,7 +7,7 @@ with all others of the study.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from yolograft.errors import StudyError
@@ -26,13 +26,18 @@ def read_contrast(text: str) -> tuple[str, str]:
 
 
 def check_contrasts(
-    contrasts: Sequence[tuple[str, str]], models: Mapping[str, str], *, bases: Collection[str], looks: int
+    contrasts: Sequence[tuple[str, str]],
+    models: Mapping[str, str],
+    *,
+    bases: Sequence[str],
+    looks: int,
+    across: bool = False,
 ) -> None:
     """See that every contrast is of two arms of the study and asked once.
 
     Args:
         models: label -> model of all arms. bases: labels of baselines, against which the arms of their model
-            are judged anyway. looks: planned.
+            are judged anyway. looks: planned. across: the other baselines are judged against the first.
 
     Raises:
         StudyError: it is not, or the study has several looks (YG645).
@@ -46,7 +51,9 @@ def check_contrasts(
             if label not in models:
                 raise StudyError("YG645", f"no arm '{label}'", fix=f"arms: {', '.join(sorted(models))}")
         # Named the other way round it would be the same question, counted twice.
-        anyway = [label for label in pair if label in bases and models[pair[0]] == models[pair[1]]]
+        kin = models[pair[0]] == models[pair[1]]
+        first = bases[:1] if across and set(pair) <= set(bases) else []
+        anyway = [label for label in pair if label in (bases if kin else first)]
         if anyway:
             other = pair[1] if pair[0] == anyway[0] else pair[0]
             raise StudyError("YG645", f"'{other}' is judged against {anyway[0]} anyway", fix="leave it out")

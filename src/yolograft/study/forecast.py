@@ -114,7 +114,8 @@ def _timed(
     epochs = count * (recipe.epochs - shared) + shared
     if pilot is not None and _pace_of(manifest) == _pace_of(pilot.manifest):
         seconds = seconds_of_pilot(pilot, images=manifest["data"]["train"]["images"], epochs=epochs)
-        return replace(outlook, seconds=seconds, timed="images a second of the pilot's runs")
+        if seconds is not None:
+            return replace(outlook, seconds=seconds, timed="images a second of the pilot's runs")
     if not trial:
         return outlook
     records = open_dataset(plan.data).split("train")

@@ -217,7 +217,8 @@ def _judged(sides: _Sides, family: _Family, looks: Sequence[Look]) -> _Found:
             sides.scores(label, taken[label], _shown(sides.manifest, label, family.base))
             for label in family.labels
         ]
-        asked = sides.bank_for(family.base)
+        # The paired form has a variance of its own.
+        asked = None if sides.manifest["paired"] else sides.bank_for(family.base)
         bank = lendable(asked, base.values)
         found = compare(
             base,

@@ -218,6 +218,7 @@ def _arms(
         {arm.label: arm.model for arm in (*planned, *controls)},
         bases=[arm.label for arm in planned if arm.baseline],
         looks=len(plan.looks_planned),
+        across=plan.across,
     )
     return [*planned, *controls], control_rows(controls, missing)
 

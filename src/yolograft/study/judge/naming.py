@@ -59,15 +59,19 @@ def groups_of(words: Sequence[str], name: str) -> dict[str, list[Path]]:
 def _fitting(word: str) -> list[Path]:
     """The files that a word fits, as a path or as a pattern, in natural order: train2 before train10."""
     path = Path(word).expanduser()
-    if path.exists():
-        return [path]
+    try:
+        if path.exists():
+            return [path]
+    except (OSError, ValueError):
+        # No path at all: NAME= and a dozen files are longer than a file name may be.
+        return []
     if not _PATTERN.search(word):
         return []
     anchor = Path(path.anchor or ".")
     pattern = str(path.relative_to(path.anchor)) if path.anchor else str(path)
     try:
         found = list(anchor.glob(pattern))
-    except (ValueError, NotImplementedError):
+    except (OSError, ValueError, NotImplementedError):
         # No pattern that can fit anything, such as "a**".
         return []
     return sorted(found, key=lambda p: [_in_order(s) for s in _NUMBERED.split(str(p))])

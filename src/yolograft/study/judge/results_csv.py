@@ -114,13 +114,10 @@ def _run(
 def _lost(heads: Sequence[str], rows: Sequence[Sequence[float]], *, none_found: bool) -> str:
     """The head of a loss that is no number in the last row, or empty: the tools train on beside an AP of 0.
 
-    A loss on the evaluation images alone counts where nothing was found: half precision loses some, unharmed.
+    Where something was found the weights are sound: one overflow in half precision spoils a mean loss.
     """
-    for head, value in zip(heads, rows[-1] if rows else (), strict=False):
-        of_training = head.startswith("train/")
-        if "loss" in head and not math.isfinite(value) and (of_training or none_found):
-            return head
-    return ""
+    last = zip(heads, rows[-1] if rows and none_found else (), strict=False)
+    return next((head for head, value in last if "loss" in head and not math.isfinite(value)), "")
 
 
 def recipe_of(settings: dict[str, Scalar]) -> dict[str, Scalar]:

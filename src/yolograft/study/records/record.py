@@ -37,6 +37,8 @@ _KIND, _VERSION = "run record", 1
 _EXACT_UNITS, _MOST_UNITS = 2_000, 8_000
 # Rows of a match table, and bytes of all arrays: far more than 60 KB of a real table hold.
 _MOST_ROWS, _MOST_UNPACKED = 100_000, 8_000_000
+# Far above the largest sets there are: what a record claims is computed over when it is checked.
+_MOST_IMAGES, _MOST_CLASSES = 1_000_000, 10_000
 # AP is computed twice in other orders of summing; influences are rounded to 32 bits.
 _SAME_AP, _ROUNDED = 1e-6, 1e-5
 _MEMBER_BYTES = 260  # of one member in a zip beside its data: two headers and the array's own
@@ -284,7 +286,7 @@ def _packed(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Pac
     packed, about = {name: arrays[f"matches.{name}"] for name in PACKED}, facts["matches"]
     images, classes = int(about["images"]), int(about["num_classes"])
     longest = max(len(values) for values in packed.values())
-    if longest > _MOST_ROWS or not (0 <= images <= 10_000_000 and 0 <= classes <= _MOST_ROWS):
+    if longest > _MOST_ROWS or not (0 <= images <= _MOST_IMAGES and 0 <= classes <= _MOST_CLASSES):
         raise ValueError("a match table too large for a record")
     fingerprint = str(about["fingerprint"])[:200]
     return PackedMatches({"images": images, "num_classes": classes, "fingerprint": fingerprint}, packed)

@@ -198,7 +198,8 @@ def _with_images(of_seeds: Array, df: Array, plan: Design) -> Array:
 
 
 def critical_values(arms: int, alpha: float, df: Array) -> Array:
-    """Critical values at many degrees of freedom; for several arms between nodes, to about 1e-3."""
+    """Critical values at many degrees of freedom; for several arms between nodes, to about 1e-3,
+    5e-3 where alpha is shared down to .002."""
     if arms == 1:
         return special.stdtrit(df, 1 - alpha / 2)
     nodes = np.array(_NODES)
