@@ -30,7 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 STUDIES = ROOT / "studies"
 POSTS = ROOT.parent / "shared/seeds"
 NAMES = sorted(file.parent.name for file in STUDIES.glob("*/study.yaml"))
-VERDICTS = {"true": "成立", "false": "不成立", "ambiguous": "有歧义", "pending": "待测", "not tested": "未测"}
+VERDICTS = {
+    "true": "成立", "false": "不成立", "ambiguous": "有歧义", "undecided": "未定", "pending": "待测", "not tested": "未测",
+}  # fmt: skip
 BUDGET_HOURS = 16.0
 KEYS = {
     *("title", "claims", "command", "arms", "contrasts", "seeds", "looks", "margin", "sd", "minutes"),
