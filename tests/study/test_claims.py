@@ -31,8 +31,13 @@ STUDIES = ROOT / "studies"
 POSTS = ROOT.parent / "shared/seeds"
 NAMES = sorted(file.parent.name for file in STUDIES.glob("*/study.yaml"))
 VERDICTS = {
-    "true": "成立", "false": "不成立", "ambiguous": "有歧义", "undecided": "未定", "pending": "待测", "not tested": "未测",
-}  # fmt: skip
+    "true": "成立",
+    "false": "不成立",
+    "ambiguous": "有歧义",
+    "undecided": "未定",
+    "pending": "待测",
+    "not tested": "未测",
+}
 BUDGET_HOURS = 16.0
 KEYS = {
     *("title", "claims", "command", "arms", "contrasts", "seeds", "looks", "margin", "sd", "minutes"),
