@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 from scipy import stats as distributions
+from simulated_studies import NULLS, World, draw, found, rate, seed_rate, sequential
 
 from yolograft.study.statistics.looks import look_alphas
 from yolograft.study.statistics.power import power_of
-from yolograft.study.statistics.simulate import NULLS, World, draw, found, rate, seed_rate, sequential
 from yolograft.study.statistics.variance import paired, two_way
 
 LOOKS = (3, 5, 10)

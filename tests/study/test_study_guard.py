@@ -19,7 +19,9 @@ from yolograft.errors import CheckpointError, MachineError, YolograftError
 from yolograft.models.build import build, model_spec
 from yolograft.study import run as running
 from yolograft.study.plan import MANIFEST, read_manifest
-from yolograft.study.results import COST, SCORES, collect
+from yolograft.study.records.sound import SCORES
+from yolograft.study.records.studyrecord import COST
+from yolograft.study.results import collect
 
 TINY: dict[str, Any] = {"epochs": 1, "batch": 4, "imgsz": (64, 64)}
 

@@ -220,11 +220,13 @@ def read_imgsz(text: str) -> tuple[int, int]:
     Raises:
         SpecError: anything else (YG191).
     """
+    from yolograft.data.images import STRIDE
+
     parts = text.replace("x", ",").split(",")
     try:
         sides = [int(part) for part in parts]
     except ValueError:
         sides = []
-    if len(sides) not in (1, 2) or any(side <= 0 or side % 32 for side in sides):
-        raise SpecError("YG191", f"--imgsz {text}", fix="one side or HEIGHT,WIDTH, multiples of 32")
+    if len(sides) not in (1, 2) or any(side <= 0 or side % STRIDE for side in sides):
+        raise SpecError("YG191", f"--imgsz {text}", fix=f"one side or HEIGHT,WIDTH, multiples of {STRIDE}")
     return sides[0], sides[-1]

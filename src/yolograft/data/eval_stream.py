@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yolograft.data.images import Image, Letterbox, paste, rectangle, resize
+from yolograft.data.images import STRIDE, Image, Letterbox, paste, rectangle, resize
 from yolograft.data.records import ImageRecord
 from yolograft.data.store import ImageStore
 from yolograft.errors import DataError
@@ -54,7 +54,7 @@ class EvalStream:
         *,
         imgsz: tuple[int, int],
         batch: int,
-        stride: int = 32,
+        stride: int = STRIDE,
         cache: str = "ram",
         cache_dir: Path | None = None,
     ) -> None:
@@ -85,7 +85,7 @@ class EvalStream:
             yield _batch(images, [self.letterboxes[index] for index in indices], indices)
 
 
-def batch_of_image(image: Image, *, imgsz: tuple[int, int], stride: int = 32) -> EvalBatch:
+def batch_of_image(image: Image, *, imgsz: tuple[int, int], stride: int = STRIDE) -> EvalBatch:
     """The batch an evaluation would make of one decoded image, RGB uint8 [H, W, 3].
 
     Raises:

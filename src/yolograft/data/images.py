@@ -16,6 +16,8 @@ from yolograft.errors import DataError
 
 Image = NDArray[np.uint8]
 PAD_VALUE = 114
+# The widest stride of the stock models: sides of their input are multiples of it.
+STRIDE = 32
 _PNG, _TIFF = b"\x89PNG\r\n\x1a\n", (b"II*\0", b"MM\0*")
 # Raise it when `decode_file` or `resize` gives other pixels for a file: images kept on disk by another
 # version are then left alone.

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset as TorchDataset
 from yolograft.data.augment import AugmentConfig, training_sample
 from yolograft.data.balance import balanced_order, image_weights
 from yolograft.data.eval_stream import EvalBatch, EvalStream
-from yolograft.data.images import Letterbox
+from yolograft.data.images import STRIDE, Letterbox
 from yolograft.data.memory import available_bytes
 from yolograft.data.records import ImageRecord
 from yolograft.data.store import CACHE_SHARE, ImageStore
@@ -33,8 +33,6 @@ from yolograft.types import Targets
 __all__ = ["Batch", "EvalBatch", "EvalStream", "Letterbox", "TrainStream"]
 
 Key = tuple[int, int]
-# Sides of batches of changing size are multiples of this, the largest stride of a detector.
-STRIDE = 32
 
 
 class Batch(NamedTuple):

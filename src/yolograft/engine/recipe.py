@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from yolograft.data.augment import AugmentConfig
+from yolograft.data.images import STRIDE
 
 Gain = Annotated[float, Field(ge=0)] | Literal["auto"]
-# Image sides are multiples of it: the widest stride of the stock models.
-SIDES = 32
 # Settings that speak of parameters kept from loaded weights, beside those that are new.
 FINE_TUNING = ("kept_lr", "new_lr", "new_warmup_epochs", "freeze_epochs")
 # Settings of the loss: what a family's criterion may be told.
@@ -77,8 +76,8 @@ class Recipe(BaseModel):
     @field_validator("imgsz")
     @classmethod
     def _multiples_of_stride(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if any(side <= 0 or side % SIDES for side in value):
-            raise ValueError(f"{value[0]}x{value[1]}: both sides must be positive multiples of {SIDES}")
+        if any(side <= 0 or side % STRIDE for side in value):
+            raise ValueError(f"{value[0]}x{value[1]}: both sides must be positive multiples of {STRIDE}")
         return value
 
     def plain_epochs(self) -> int:
@@ -97,7 +96,7 @@ class Recipe(BaseModel):
 
     def largest_size(self) -> tuple[int, int]:
         """(height, width) of the largest image a batch can have, pixels."""
-        height, width = (math.ceil(side * (1 + self.multi_scale) / SIDES) * SIDES for side in self.imgsz)
+        height, width = (math.ceil(side * (1 + self.multi_scale) / STRIDE) * STRIDE for side in self.imgsz)
         return height, width
 
     def peak_lr(self, num_classes: int) -> float:

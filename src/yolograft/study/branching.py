@@ -19,7 +19,7 @@ from yolograft.models.build import build
 from yolograft.models.codebook import Codebook
 from yolograft.study.arms import PlannedArm
 from yolograft.study.controls import PLACEBO
-from yolograft.study.report.holes import number
+from yolograft.study.holes import number
 
 SHARE = 0.6
 TRUNKS = "trunks"

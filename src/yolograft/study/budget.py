@@ -16,9 +16,9 @@ from typing import Any
 from scipy import stats as distributions
 
 from yolograft.errors import StudyError
+from yolograft.study.holes import number, table, whole
 from yolograft.study.noise import pooled_sd
 from yolograft.study.records.studyrecord import StudyRecord
-from yolograft.study.report.holes import number, table, whole
 from yolograft.study.statistics.power import (
     FEWEST_SEEDS,
     Design,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolograft.study.report.holes import number, rows, table, whole
+from yolograft.study.holes import number, rows, table, whole
 
 POINTS = 101
 CURVES = ("recall", "p", "r", "f1")

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from yolograft.engine.arm import DONE
+from yolograft.study.holes import number, table
 from yolograft.study.records.studyrecord import StudyRecord
-from yolograft.study.report.holes import number, table
 
 # Fewer shared seeds than this give a correlation that says nothing.
 FEWEST_PAIRS = 3

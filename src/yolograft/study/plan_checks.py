@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from yolograft.data.images import STRIDE
 from yolograft.data.records import Dataset, ImageRecord
 from yolograft.engine.arm import Arm
 from yolograft.engine.finetune import FineTuning
 from yolograft.engine.modelfolder import StoredModel
-from yolograft.engine.recipe import SIDES, Recipe
+from yolograft.engine.recipe import Recipe
 from yolograft.errors import DataError, SpecError, StudyError
 from yolograft.models.build import build
 from yolograft.models.detector import check_input_size
@@ -92,9 +93,9 @@ def check_sizes(arms: Sequence[Mapping[str, Any]], recipe: Recipe) -> None:
     for arm in arms:
         stride = widest_stride((arm,))
         check_input_size(recipe.imgsz, stride=stride, model=arm["label"])
-        if recipe.multi_scale and SIDES % stride:
+        if recipe.multi_scale and STRIDE % stride:
             cause = (
-                f"multi_scale makes multiples of {SIDES} pixels: {arm['label']} takes multiples of {stride}"
+                f"multi_scale makes multiples of {STRIDE} pixels: {arm['label']} takes multiples of {stride}"
             )
             raise SpecError("YG175", cause, fix="--set multi_scale=0")
 

@@ -18,8 +18,6 @@ from yolograft.study.judging import Judgement, judge_study
 from yolograft.study.noise import noise_of
 from yolograft.study.plan import MANIFEST
 from yolograft.study.records.studyrecord import (
-    COST,
-    SCORES,
     StudyRecord,
     folder_of,
     is_record_folder,
@@ -29,8 +27,6 @@ from yolograft.study.statistics.evidence import THIS_SPLIT
 from yolograft.study.where.of_study import Whereabouts, where_study
 
 METRICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l", "p", "r", "f1")
-__all__ = ["COST", "METRICS", "SCORES", "collect", "points", "results_of"]
-
 
 # What a verdict was planned with, as the manifest says it.
 _DESIGN = (

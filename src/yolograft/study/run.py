@@ -39,9 +39,10 @@ from yolograft.study.judging import judge_study
 from yolograft.study.pace import Pace
 from yolograft.study.plan import code_of, read_manifest
 from yolograft.study.plan_facts import widest_stride
-from yolograft.study.records.studyrecord import keep_record, read_study
+from yolograft.study.records.sound import SCORES
+from yolograft.study.records.studyrecord import COST, keep_record, read_study
 from yolograft.study.report.samples import gallery
-from yolograft.study.results import COST, SCORES, collect, points
+from yolograft.study.results import collect, points
 from yolograft.study.scores import score_run
 from yolograft.study.sequence import Look, going_on, looks_of
 from yolograft.study.start import start_apart, start_arms, started_from

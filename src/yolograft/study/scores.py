@@ -16,10 +16,11 @@ from yolograft.metrics.detections import DetectionTable
 from yolograft.metrics.matches import MatchTable, build_match_table
 from yolograft.metrics.scores import CONFIDENCES, best_f1, precision_over_recall, rates_at
 from yolograft.study.detail import curve_text
+from yolograft.study.records.studyrecord import MATCHES
 from yolograft.study.results import points
 from yolograft.study.where.kept_parts import keep_parts
 
-DETECTIONS, MATCHES = "detections.npz", "matches.npz"
+DETECTIONS = "detections.npz"
 
 
 def score_table(

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from yolograft.errors import StudyError
+from yolograft.study.holes import number, words_of
 from yolograft.study.paper.methods import methods_paragraph
 from yolograft.study.report.charts import interval_chart, seed_chart
-from yolograft.study.report.holes import number, words_of
 from yolograft.study.report.notation import interval, percent, signed
 from yolograft.study.report.reading import Arm, judged, read_arms
 from yolograft.study.report.subject import detector_line, partial_notice

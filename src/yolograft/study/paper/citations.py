@@ -13,8 +13,8 @@ from typing import Any
 from yolograft.errors import YolograftError
 from yolograft.graph.expr import parse_graft
 from yolograft.models.catalog import BY_NAME, ENTRIES
+from yolograft.study.holes import rows, table, words_of
 from yolograft.study.paper.latex import escaped
-from yolograft.study.report.holes import rows, table, words_of
 
 # The measure every verdict is in.
 COCO = "Lin et al. 2014, Microsoft COCO: Common Objects in Context, arXiv 1405.0312"

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.graph.expr import folder_name
+from yolograft.study.holes import number, table
 from yolograft.study.paper.files import write_whole
 from yolograft.study.paper.vector_pdf import pdf_of
 from yolograft.study.report import charts
 from yolograft.study.report.ablation_figure import ablation_chart
 from yolograft.study.report.curves import curve_chart
-from yolograft.study.report.holes import number, table
 from yolograft.study.report.placement_figure import placement_figure
 from yolograft.study.report.rate_curves import rate_panels
 from yolograft.study.report.reading import read_arms

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from yolograft.study.holes import rows, table, whole, words_of
 from yolograft.study.paper.citations import key_of, paper_of
 from yolograft.study.report.design import branch_epochs, contrast_names, group_rule, lent_runs, looks_planned
-from yolograft.study.report.holes import rows, table, whole, words_of
 from yolograft.study.report.notation import percent
 from yolograft.study.report.reading import Arm, levels_of
 from yolograft.study.report.wording import Wording

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from yolograft.engine.optim import warmup_steps
 from yolograft.engine.recipe import Recipe
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.paper.citations import keys_of_graft
 from yolograft.study.paper.judged_how import controls as controls_said
 from yolograft.study.paper.judged_how import design, interval_said
-from yolograft.study.report.holes import number, rows, table, whole, words_of
 from yolograft.study.report.notation import decimal
 from yolograft.study.report.reading import Arm, read_arms
 from yolograft.study.report.subject import detector_line, failures, partial_notice, seeds_behind, seeds_run

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from yolograft.study.holes import rows, table, words_of
 from yolograft.study.paper import latex, markdown
 from yolograft.study.paper.files import write_whole
 from yolograft.study.paper.table import Cell, Head, PaperTable
 from yolograft.study.report.ablation_figure import combination_names
-from yolograft.study.report.holes import rows, table, words_of
 from yolograft.study.report.notation import decimal, interval, signed
 from yolograft.study.report.reading import Arm, beside, levels_of, read_arms, with_interval
 from yolograft.study.report.subject import (

@@ -40,13 +40,6 @@ _STEP = re.compile(r"([MLHVCQqZ])([^MLHVCQqZ]*)")
 _ROTATED = re.compile(r"rotate\((-?[\d.]+)")
 
 
-def can_write_pdf() -> bool:
-    """Whether the extra ``figures`` is installed."""
-    from importlib.util import find_spec
-
-    return find_spec("matplotlib") is not None
-
-
 def pdf_of(svg: str) -> bytes:
     """The figure ``svg``, as `svg.figure` makes it, as one PDF page of its size; ink is black.
 

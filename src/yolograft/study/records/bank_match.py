@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from yolograft.engine.arm import DONE
 from yolograft.errors import StudyError
+from yolograft.study.holes import number, rows, table
 from yolograft.study.plan import MANIFEST, read_manifest
 from yolograft.study.records.record import RunRecord
 from yolograft.study.records.studyrecord import StudyRecord, read_study
-from yolograft.study.report.holes import number, rows, table
 
 if TYPE_CHECKING:
     from yolograft.study.statistics.bank import Bank

@@ -28,7 +28,7 @@ from yolograft.metrics.archive import read_bounded
 from yolograft.metrics.detections import write_archive
 from yolograft.metrics.influence import grouped, influence
 from yolograft.metrics.matches import PACKED, MatchTable, average_precision
-from yolograft.study.report.holes import number
+from yolograft.study.holes import number
 
 RECORD = "record.npz"
 MOST_BYTES = 60_000

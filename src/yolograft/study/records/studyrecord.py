@@ -18,12 +18,12 @@ from yolograft.engine.runfolder import arm_folder
 from yolograft.errors import CheckpointError, MachineError, StudyError
 from yolograft.metrics.matches import MatchTable
 from yolograft.study.grouping import groups_of
+from yolograft.study.holes import number
 from yolograft.study.plan import MANIFEST, read_manifest
 from yolograft.study.records.record import RECORD, PackedMatches, RunRecord, judged_units
-from yolograft.study.records.sound import RunFacts, facts_of_folder, facts_of_run
-from yolograft.study.report.holes import number
+from yolograft.study.records.sound import SCORES, RunFacts, facts_of_folder, facts_of_run
 
-SCORES, COST, MATCHES, RECORDS = "scores.json", "cost.json", "matches.npz", "records"
+COST, MATCHES, RECORDS = "cost.json", "matches.npz", "records"
 NOT_KEPT = "not kept"
 _MOST_RECORDS = 10_000
 _Runs = Mapping[tuple[str, int], RunRecord]

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from yolograft.study.holes import number, rows, table, words_of
 from yolograft.study.report.charts import MUTED, x_axis
-from yolograft.study.report.holes import number, rows, table, words_of
 from yolograft.study.report.notation import interval, signed
 from yolograft.study.report.reading import Arm
-from yolograft.study.report.svg import BOLD, Scale, dot, esc, figure, fit, line, padded, text, text_width
+from yolograft.study.report.svg import (
+    BOLD,
+    Scale,
+    esc,
+    figure,
+    fit,
+    interval_mark,
+    line,
+    padded,
+    text,
+    text_width,
+)
 from yolograft.study.report.wording import DETAIL_WORDS, Wording
 
 WIDTH, ROW = 640.0, 38.0
@@ -67,14 +78,7 @@ def ablation_chart(ablation: Mapping[str, Any], arms: Sequence[Arm], *, words: W
 
 def _mark(row: _Row, scale: Scale, y: float, left: float) -> str:
     parts = [text(0, y + 4.5, fit(row.label, (left - 14) / BOLD, 13), size=13, font_weight=600)]
-    x = scale.at(row.value or 0.0)
-    if row.low is not None and row.high is not None:
-        low, high = scale.at(row.low), scale.at(row.high)
-        parts.append(line(low, y, high, y, stroke=row.colour, stroke_width=2.5))
-        parts += [line(end, y - 5, end, y + 5, stroke=row.colour, stroke_width=2.5) for end in (low, high)]
-        parts.append(dot(x, y, 5.5, fill=row.colour))
-    else:
-        parts.append(dot(x, y, 5, fill="none", stroke=row.colour, stroke_width=2))
+    parts.append(interval_mark(scale, y, row.value or 0.0, (row.low, row.high), colour=row.colour))
     beside = scale.end + 16
     shown = f"{signed(row.value)} {interval(row.low, row.high)}".strip()
     parts.append(text(beside, y - 1, shown, font_weight=600))

@@ -12,6 +12,7 @@ from yolograft.study.report.svg import (
     dot,
     figure,
     fit,
+    interval_mark,
     line,
     padded,
     rect,
@@ -62,19 +63,12 @@ def interval_chart(arms: Sequence[Arm], *, margin: float | None, words: Wording,
 def _interval_row(arm: Arm, scale: Scale, y: float, left: float, words: Wording) -> str:
     found = arm.difference
     parts = [row_label(arm, left, y)]
-    beside, x = scale.end + 16, None
+    beside = scale.end + 16
     if found is None or found.delta is None:
         parts.append(text(beside, y + 4, words("no_verdict"), fill_opacity=MUTED))
         return "".join(parts)
-    x = scale.at(found.delta)
     ends = interval(found.low, found.high)
-    if found.low is not None and found.high is not None:
-        low, high = scale.at(found.low), scale.at(found.high)
-        parts.append(line(low, y, high, y, stroke=arm.colour, stroke_width=2.5))
-        parts += [line(end, y - 5, end, y + 5, stroke=arm.colour, stroke_width=2.5) for end in (low, high)]
-        parts.append(dot(x, y, 5.5, fill=arm.colour))
-    else:
-        parts.append(dot(x, y, 5, fill="none", stroke=arm.colour, stroke_width=2))
+    parts.append(interval_mark(scale, y, found.delta, (found.low, found.high), colour=arm.colour))
     shown = f"{signed(found.delta)} {ends or '(' + words('no_interval') + ')'}"
     parts.append(text(beside, y - 1, shown, font_weight=600))
     verdict = words.verdict(split_verdict(found.verdict)[0]) or words("no_verdict")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from yolograft.study.report.holes import number, rows, table, whole, words_of
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.report.wording import Wording
 
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.report.charts import NARROW
-from yolograft.study.report.holes import number, rows, table, whole, words_of
 from yolograft.study.report.notation import decimal, interval, percent, signed
 from yolograft.study.report.reading import Arm, judged
 from yolograft.study.report.sections import framed

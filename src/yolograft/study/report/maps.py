@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from yolograft.data.images import Image
-from yolograft.study.report.holes import number, rows, table, words_of
+from yolograft.study.holes import number, rows, table, words_of
 
 MAPS, INDEX = "maps", "maps.json"
 LARGEST = 2**24  # bytes, of the index or of one picture

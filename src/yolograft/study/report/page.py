@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.report import charts, tables
 from yolograft.study.report.curves import curve_chart
 from yolograft.study.report.evidence_section import (
@@ -24,7 +25,6 @@ from yolograft.study.report.evidence_section import (
     where_section,
 )
 from yolograft.study.report.gallery import Sample
-from yolograft.study.report.holes import number, rows, table, whole, words_of
 from yolograft.study.report.maps import MAPS, MapPanel, read_maps
 from yolograft.study.report.methods_section import methods_section
 from yolograft.study.report.notation import interval, percent, signed

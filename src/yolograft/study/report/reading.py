@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yolograft.study.detail import Band, Confusion, read_bands, read_confusion
-from yolograft.study.report.holes import number, rows, table, whole, words_of
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.report.notation import percent
 from yolograft.study.report.svg import ARM_COLOURS, BASELINE
 from yolograft.study.statistics.evidence import Evidence, evidence_of

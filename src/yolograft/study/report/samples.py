@@ -16,9 +16,10 @@ from yolograft.engine.arm import DONE
 from yolograft.engine.runfolder import arm_folder
 from yolograft.metrics.detections import DetectionTable
 from yolograft.metrics.matches import MatchTable, area_index, iou_index
+from yolograft.study.holes import number, rows, table, whole, words_of
+from yolograft.study.records.studyrecord import MATCHES
 from yolograft.study.report.gallery import MATCH_IOU, SCORE, Disagreement, Sample
-from yolograft.study.report.holes import number, rows, table, whole, words_of
-from yolograft.study.scores import DETECTIONS, MATCHES
+from yolograft.study.scores import DETECTIONS
 
 SAMPLES = 4
 

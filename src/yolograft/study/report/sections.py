@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from yolograft.study.holes import number, rows, table, words_of
 from yolograft.study.report.ablation_figure import ablation_chart, ablation_table
 from yolograft.study.report.confusion_figure import MOST_CLASSES, confusion_figure
 from yolograft.study.report.gallery import Sample, class_key, sample_caption, sample_figure, shown_score
-from yolograft.study.report.holes import number, rows, table, words_of
 from yolograft.study.report.map_figure import map_figure
 from yolograft.study.report.maps import MapPanel
 from yolograft.study.report.notation import percent

@@ -5,6 +5,13 @@ Stored sentences stay English, so that a results file reads alike everywhere; ol
 
 from __future__ import annotations
 
+from yolograft.study.statistics.phrases import CHINESE, ENGLISH
+
+# The words of a verdict, as the sentences around it have them.
+_VERDICTS = (
+    *((rf"\b{said}\b", CHINESE.words[word]) for word, said in ENGLISH.words.items()),
+    *((said, CHINESE.placebo[how]) for how, said in ENGLISH.placebo.items()),
+)
 # In order: pattern, replacement.
 SENTENCES_ZH: tuple[tuple[str, str], ...] = (
     (
@@ -23,20 +30,14 @@ SENTENCES_ZH: tuple[tuple[str, str], ...] = (
         r"实验尚未完成，还缺 \1 次训练",
     ),
     (r"no look is planned before the last run is in", "计划在最后一次训练完成后才作判断"),
-    (r"no detectable difference", "无可检测差异"),
-    (r"not enough seeds", "种子数不足"),
-    (r"but not shown better than a plain convolution", "但未证明优于普通卷积"),
-    (r", smaller than your margin", "，但小于设定阈值"),
+    *_VERDICTS,
+    (rf", {ENGLISH.small}", f"，{CHINESE.small}"),
     (r"smaller than your margin", "小于设定阈值"),
     (r"needs >= ([\d,]+) groups of images", r"至少需要 \1 组图像"),
     (r"needs >= ([\d,]+) images", r"至少需要 \1 张图"),
     (r"needs >= ([\d,]+)", r"至少需要 \1 个"),
-    (r"\bhelps\b", "有效"),
-    (r"\bhurts\b", "有害"),
     (r"this evaluation split( only)?", "仅限本评估划分"),
     (r"new images like these", "同类新图像"),
-    (r"but less than a plain convolution", "但不如普通卷积"),
-    (r"not enough images", "图像数不足"),
     # What `study.warnings` says of the data.
     (
         r"(\d+) of (\d+) (\S+) images ha(?:s|ve) a near-duplicate in (\S+): the AP flatters every arm\. "

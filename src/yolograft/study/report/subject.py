@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from yolograft.graph.levels import STOCK
-from yolograft.study.report.holes import rows, table, words_of
+from yolograft.study.holes import rows, table, words_of
 from yolograft.study.report.reading import Arm, baseline_of, judged
 from yolograft.study.report.wording import Wording
 

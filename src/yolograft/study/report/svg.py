@@ -13,7 +13,7 @@ import math
 import unicodedata
 from dataclasses import dataclass
 
-from yolograft.study.report.holes import writable
+from yolograft.study.holes import writable
 
 BASELINE = "#7A7A7A"
 ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
@@ -141,6 +141,25 @@ class Scale:
     def ticks(self, count: int = 5) -> list[float]:
         """About `count` round values inside [low, high]."""
         return _log_ticks(self.low, self.high) if self.log else _round_ticks(self.low, self.high, count)
+
+
+def interval_mark(
+    scale: Scale,
+    y: float,
+    value: float,
+    ends: tuple[float | None, float | None],
+    *,
+    colour: str,
+    size: float = 5.0,
+) -> str:
+    """A value as a dot on its interval with caps of ``size``; hollow where the interval is not known."""
+    low, high = ends
+    if low is None or high is None:
+        return dot(scale.at(value), y, size, fill="none", stroke=colour, stroke_width=2)
+    style = {"stroke": colour, "stroke_width": size / 2}
+    start, end = scale.at(low), scale.at(high)
+    caps = (line(x, y - size, x, y + size, **style) for x in (start, end))
+    return "".join((line(start, y, end, y, **style), *caps, dot(scale.at(value), y, size + 0.5, fill=colour)))
 
 
 def tick_places(ticks: list[float]) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.report.design import design_rows
-from yolograft.study.report.holes import number, rows, table, whole, words_of
 from yolograft.study.report.notation import decimal, duration, interval, signed
 from yolograft.study.report.reading import Arm, baseline_of, beside
 from yolograft.study.report.subject import detector_line

@@ -10,11 +10,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from yolograft.study.holes import number, rows, table, whole, words_of
 from yolograft.study.report.charts import FAINT, MUTED, legend, x_axis
-from yolograft.study.report.holes import number, rows, table, whole, words_of
 from yolograft.study.report.notation import interval, signed
 from yolograft.study.report.reading import Arm
-from yolograft.study.report.svg import BOLD, Scale, dot, figure, fit, line, padded, text, text_width
+from yolograft.study.report.svg import (
+    BOLD,
+    Scale,
+    figure,
+    fit,
+    interval_mark,
+    line,
+    padded,
+    text,
+    text_width,
+)
 from yolograft.study.report.wording import WORDS, Wording
 from yolograft.study.where.parts import CLASS, CROWDING, ERROR, KINDS, OVERLAP
 
@@ -135,17 +145,9 @@ def row_title(kind: str, name: str, words: Wording) -> str:
 
 
 def _mark(row: WhereRow, arm: Arm, scale: Scale, y: float) -> str:
-    parts = []
-    if row.low is not None and row.high is not None:
-        low, high = scale.at(row.low), scale.at(row.high)
-        parts.append(line(low, y, high, y, stroke=arm.colour, stroke_width=2))
-        parts += [line(end, y - 4, end, y + 4, stroke=arm.colour, stroke_width=2) for end in (low, high)]
-        parts.append(dot(scale.at(row.delta), y, 4.5, fill=arm.colour))
-    else:
-        parts.append(dot(scale.at(row.delta), y, 4, fill="none", stroke=arm.colour, stroke_width=2))
+    mark = interval_mark(scale, y, row.delta, (row.low, row.high), colour=arm.colour, size=4.0)
     shown = f"{signed(row.delta)} {interval(row.low, row.high)}".strip()
-    parts.append(text(scale.end + 14, y + 4, shown, size=11))
-    return "".join(parts)
+    return mark + text(scale.end + 14, y + 4, shown, size=11)
 
 
 def _row(raw: Mapping[str, Any]) -> WhereRow | None:
