@@ -24,6 +24,7 @@ from yolograft.engine.train import Settings
 from yolograft.errors import SpecError
 from yolograft.models.codebook import from_files, from_grafts
 from yolograft.models.modelfile import from_model
+from yolograft.models.usercode import UserClass
 from yolograft.study.anchors import anchor_rows
 from yolograft.study.grouping import group_line
 from yolograft.study.pick import model_folder
@@ -80,6 +81,7 @@ def plan_of(training: Training, machine: Machine, *, demo: Mapping[str, Any], **
         device=device_of(machine),
         command=command_line(),
         weights=weights_of(training),
+        teacher=str(model_folder(training.teacher).resolve()) if training.teacher else "",
         force=training.force,
         **asked,
     )
@@ -110,11 +112,19 @@ def start_of(training: Training) -> str:
 
 def start(plan: Plan, training: Training, *, machine: Machine, output: Output) -> int:
     """Write the manifest of a new study and run it."""
+    code = code_for(plan, training)
+    run = create_study(plan, base=training.runs or Path("runs"), name=training.name or plan.kind, code=code)
+    return _go(run, code, plan.device, machine, output)
+
+
+def code_for(plan: Plan, training: Training) -> dict[str, UserClass]:
+    """The user's own classes in the grafts, the models and the teacher of a new study."""
     code = from_grafts(plan.grafts)
     for model in plan.models:
         code |= from_model(model, training.code)
-    run = create_study(plan, base=training.runs or Path("runs"), name=training.name or plan.kind, code=code)
-    return _go(run, code, plan.device, machine, output)
+    if plan.teacher:
+        code |= from_files(read_source(Path(plan.teacher)).hashes, training.code)
+    return code
 
 
 def resume(training: Training, *, asked: bool, machine: Machine, output: Output) -> int:
@@ -146,9 +156,11 @@ def fine_tuning_line(recipe: Mapping[str, Any]) -> str:
 
 def design_lines(manifest: Mapping[str, Any]) -> list[str]:
     """What a study is judged by, before its first step: what it sees, its looks, its images, its controls."""
+    teacher = manifest.get("teacher")
+    lines = [f"teacher {teacher['model']} ({teacher['sha256'][:12]}): {teacher['path']}"] if teacher else []
     if manifest["kind"] != "compare":
-        return []
-    lines = [manifest["sees"]] if manifest["sees"] else []
+        return lines
+    lines += [manifest["sees"]] if manifest["sees"] else []
     if len(manifest["looks"]) > 1:
         plan = zip(manifest["looks"], manifest["alpha_plan"], strict=True)
         lines.append("looks: " + ", ".join(f"{n} seeds at {100 * alpha:g} %" for n, alpha in plan))

@@ -32,6 +32,7 @@ def show_(
     levels: str | None = None,
     force: bool = False,
     code: Texts | None = None,
+    neck_figure: Path | None = None,
     output: Output | None = None,
 ) -> None:
     """Show a model, grafted or not: layers, parameters, FLOPs.
@@ -50,6 +51,8 @@ def show_(
         Show a .pt or .pth file although its weights do not all fit.
     code
         File with a class of your own that the model names.
+    neck_figure
+        SVG file to draw into: every neck the model can have, side by side.
     """
     from yolograft.graph import graft as grafting
     from yolograft.graph.expr import parse_graft
@@ -67,19 +70,35 @@ def show_(
     network = build(spec, code=book) if book else sketch(spec)  # own classes may compute with values
     flops = _flops(network, size)
     identity = any(term.ref.init == "identity" for item in grafts for term in item.terms)
-    proof = _proof(base, build(spec, code=book), stored, book) if identity else None
+    proof = _proof(base, spec, stored, book) if identity else None
+    if neck_figure:
+        notes.append(_draw_necks(base, neck_figure, output.lang if output else "en"))
     if output and output.json:
-        params = sum(fact.params for fact in network.facts)
-        counts = {"classes": base.num_classes, "imgsz": list(size), "params": params, "flops": flops}
-        answer = {"model": base.name, **counts, "layers": _layers(network)}
-        answer |= {"origin": stored.about.get("origin"), "notes": notes} if stored else {}
-        print_json(answer | {"identity": asdict(proof) if proof else None})
+        about = {"origin": stored.about.get("origin"), "notes": notes} if stored else {}
+        print_json(_facts(network, size, flops) | about | {"identity": asdict(proof) if proof else None})
         return
     _say_network(network, size, flops)
-    for line in (*notes, *grafting.diff(base, spec), *_advice(network)):
+    start = _start_lines(proof) if identity else ()
+    for line in (*notes, *grafting.diff(base, spec), *_advice(network), *start):
         say(line)
-    if proof:
-        say(f"identity start: {proof.line()}")
+
+
+def _facts(network: Detector, size: tuple[int, int], flops: int) -> dict[str, object]:
+    params = sum(fact.params for fact in network.facts)
+    counts = {"classes": network.spec.num_classes, "imgsz": list(size), "params": params, "flops": flops}
+    return {"model": network.spec.name, **counts, "layers": _layers(network)}
+
+
+def _draw_necks(base: ModelSpec, file: Path, lang: str) -> str:
+    """Draw every neck on a detector; a line that says where."""
+    from yolograft.graph.necks.table import NECKS, with_neck
+    from yolograft.graph.spec import ModuleRef
+    from yolograft.study.paper.files import write_whole
+    from yolograft.study.report.neck_figure import neck_figure
+
+    necks = {neck.name: with_neck(base, ModuleRef(neck.name)) for neck in NECKS}
+    write_whole(file, neck_figure(necks, lang=lang).encode("utf-8"))
+    return f"necks of {base.name} drawn: {file}"
 
 
 def _flops(network: Detector, size: tuple[int, int]) -> int:
@@ -155,17 +174,31 @@ def _spec(
     return stored.spec
 
 
-def _proof(base: ModelSpec, grafted: Detector, stored: StoredModel | None, code: Codebook) -> IdentityProof:
-    """The grafted detector against the one below it, both on trained weights where there are some."""
+def _proof(
+    base: ModelSpec, spec: ModelSpec, stored: StoredModel | None, code: Codebook
+) -> IdentityProof | None:
+    """The grafted detector against the one below it, both on trained weights where there are some.
+
+    None where the neck is another, which has no identity form.
+    """
+    from yolograft.graph.necks.table import other_neck
     from yolograft.models.build import build
     from yolograft.models.weights import kept_weights, prove_identity
 
-    below = build(base, code=code)
+    if other_neck(spec, base):
+        return None
+    grafted, below = build(spec, code=code), build(base, code=code)
     if stored is not None:
         below.load_state_dict(stored.tensors)
         kept, _ = kept_weights(grafted, stored.tensors, num_classes=base.num_classes)
         grafted.load_state_dict({**grafted.state_dict(), **kept})
     return prove_identity(below, grafted, imgsz=(2 * grafted.stride, 3 * grafted.stride))
+
+
+def _start_lines(proof: IdentityProof | None) -> tuple[str]:
+    from yolograft.graph.necks.table import NO_IDENTITY
+
+    return (f"identity start: {proof.line() if proof else 'none. ' + NO_IDENTITY}",)
 
 
 def _layers(network: Detector) -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ from torch import nn
 from yolograft.doctor.ownership_checks import held
 from yolograft.doctor.report import Finding, failed, passed, warned
 from yolograft.doctor.specimen import Specimen, listed, run, said, sow
+from yolograft.types import Targets
 
 PLAIN = (16, 16)
 
@@ -80,7 +81,12 @@ def _generator(specimen: Specimen) -> Finding | None:
 def _graph(specimen: Specimen) -> Finding | None:
     """A map kept from a training forward keeps that step's whole graph in memory."""
     module: nn.Module = specimen.fresh()
-    run(module, specimen.maps(PLAIN).requires_grad_() * 1)
+    x = specimen.maps(PLAIN).requires_grad_() * 1
+    run(module, x)
+    if callable(supervise := getattr(module, "supervise", None)):
+        # A map may wait for the loss that the detector asks for after each forward pass, and no longer.
+        none = torch.zeros(0, dtype=torch.int64)
+        supervise(Targets(torch.zeros(0, 4), none, none, len(x)), image_size=PLAIN)
     kept = [place for place, tensor in held(module) if tensor.grad_fn is not None]
     try:
         copy.deepcopy(module)

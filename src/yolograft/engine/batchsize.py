@@ -116,7 +116,7 @@ def _take_two_steps(arm: Arm, recipe: Recipe, batch: int, device: str, precision
         batch_size=batch,
     )
     for _ in range(2):
-        run.step(images, targets, ())
+        run.step(images, targets, (), shown=run.look(grey))
 
 
 def _give_back(place: torch.device) -> None:

@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from yolograft.data.memory import available_bytes
+from yolograft.distill.distiller import Distiller
 from yolograft.engine.arm import Arm
 from yolograft.engine.recipe import Recipe
 from yolograft.metrics.cost import training_memory_mb
 from yolograft.models.build import build
 from yolograft.models.codebook import own_failures_in_one_line
+from yolograft.models.detector import Detector
 
 # What a step holds beside the maps kept for the backward pass, as a multiple of them.
 HELD_BESIDE = 1.5
@@ -44,7 +47,8 @@ def free_bytes(device: torch.device) -> int:
 class Need:
     """Counted memory of a training step, bytes: fixed + batch * image.
 
-    fixed: weights, gradients, two moments and the EMA. image: activations of one image.
+    fixed: weights, gradients, two moments and the EMA; a teacher and what it makes stand beside the net.
+    image: activations of one image.
     """
 
     fixed: float
@@ -61,10 +65,22 @@ def need_of(arm: Arm, recipe: Recipe) -> Need:
     Counted, not estimated from parameters: at the same width, maps of families differ by a factor of two.
     """
     detector = build(arm.spec, code=arm.code)
-    fixed = 20.0 * sum(p.numel() for p in detector.parameters())
+    fixed = 20.0 * _count(detector)
     with own_failures_in_one_line(arm.code):
         image = training_memory_mb(detector, recipe.largest_size(), batch=1) * 2**20 - fixed
-    return Need(fixed, HELD_BESIDE * image)
+    return Need(fixed + _taught_bytes(arm, detector), HELD_BESIDE * image)
+
+
+def _taught_bytes(arm: Arm, detector: Detector) -> float:
+    """What a teacher weighs, and what trains beside the detector because of it."""
+    if not arm.distill or arm.teacher is None:
+        return 0.0
+    beside = Distiller(arm.distill, detector, arm.teacher.detector, seed=0)
+    return 20.0 * _count(beside) + 4.0 * _count(arm.teacher.detector)
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def arms_per_group(needs: Sequence[Need], batch: int, device: torch.device) -> int:

@@ -11,7 +11,10 @@ import difflib
 from yolograft.errors import SpecError
 from yolograft.graph.spec import LayerSpec, ModelSpec
 
-PLUMBING = ("upsample", "concat")
+# What makes one map of several; the last three weigh or gate them, and can take the place of the first.
+FUSIONS = ("bifpn_add", "bifpn_concat", "gated_concat")
+JOINS = ("concat", *FUSIONS)
+PLUMBING = ("upsample", *JOINS)
 ON_EDGE = ".in+"  # in the name of every graft on a connection: <reading layer>.in+<module>
 
 
@@ -86,6 +89,24 @@ def edge_slot(spec: ModelSpec, source: str, target: str) -> tuple[str, str]:
         f"no connection {source}..{target} in {spec.name}",
         fix=f"{target} reads: {', '.join(reachable)}",
     )
+
+
+def join_of(spec: ModelSpec, source: str, target: str) -> LayerSpec:
+    """The layer that joins the connection from ``source`` into ``target`` with others.
+
+    Raises:
+        SpecError: there is no such connection (YG121), or it is joined with no other (YG183).
+    """
+    edge_slot(spec, source, target)
+    layer = origin(spec, target)
+    while layer.module not in JOINS:
+        known = {each.name: each for each in spec.layers}
+        if len(layer.inputs) != 1 or layer.inputs[0] not in known:
+            cause = f"{source}..{target} leads into no join: '{layer.name}' is a {layer.module}"
+            joins = [each.name for each in spec.layers if each.module in JOINS]
+            raise SpecError("YG183", cause, fix=f"joins: {', '.join(joins) or 'none'}")
+        layer = known[layer.inputs[0]]
+    return layer
 
 
 def _belongs_to_connection(spec: ModelSpec, layer: LayerSpec) -> bool:

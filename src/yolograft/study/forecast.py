@@ -29,6 +29,7 @@ from yolograft.study.plan import Plan, code_of, create_study, read_manifest
 from yolograft.study.records.bank_match import key_of
 from yolograft.study.records.studyrecord import StudyRecord, read_study
 from yolograft.study.results import results_of
+from yolograft.study.teacher import teacher_of, with_lessons
 from yolograft.study.trial import seconds_per_epoch
 
 # Beside the margin asked for; they show how fast the price falls.
@@ -107,6 +108,7 @@ def _timed(
     """The outlook with the seconds that one seed of all arms takes."""
     recipe = Recipe.model_validate(manifest["recipe"])
     arms = [Arm(a["label"], spec, code_of(spec, code)) for a in manifest["arms"] for spec in [_spec(a)]]
+    arms = with_lessons(arms, manifest["arms"], teacher_of(manifest, code))
     # A study without a graft named yet is reckoned with one as dear as its baseline.
     count = max(len(arms), 2)
     # What arms share up to their branch is trained once.

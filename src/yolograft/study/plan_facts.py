@@ -23,6 +23,7 @@ def arm_facts(item: PlannedArm, code: Codebook) -> dict[str, Any]:
         "baseline": item.baseline,
         "control": item.control,
         "of": item.of,
+        "distill": [{"method": ref.module, "options": dict(ref.args)} for ref in item.distill],
         "spec": spec.to_json(),
         "spec_sha256": spec.digest(),
         "layers": [

@@ -46,6 +46,7 @@ from yolograft.study.results import collect, points
 from yolograft.study.scores import score_run
 from yolograft.study.sequence import Look, going_on, looks_of
 from yolograft.study.start import start_apart, start_arms, started_from
+from yolograft.study.teacher import teacher_of, with_lessons
 
 CHECKPOINTS = "checkpoints"
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
@@ -87,7 +88,8 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
         the results.
 
     Raises:
-        StudyError: the data are not those of the manifest (YG604).
+        StudyError: the data (YG604), the starting weights (YG606) or the teacher (YG449) are not those of the
+            manifest.
         Interrupted: a signal; run it again to go on.
     """
     manifest = read_manifest(run)
@@ -102,6 +104,7 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
         )
         pace = Pace(progress, arms=len(manifest["arms"]))
         arms = start_arms([_arm(item, code) for item in manifest["arms"]], manifest, recipe, progress)
+        arms = with_lessons(arms, manifest["arms"], teacher_of(manifest, code))
         trunk = next((arm for arm in arms if arm.label == trunk_label(manifest)), None)
         bench = Bench(run, manifest, recipe, dataset, measure, execution, pace, trunk)
         return _look_by_look(bench, arms)
@@ -264,6 +267,7 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
             "recipe_sha256": recipe.digest(),
             "data": {part: bench.manifest["data"][part]["fingerprint"] for part in ("train", "eval")},
             "started_from": started_from(bench.manifest),
+            "taught_by": bench.manifest["teacher"] if trained.arm.distill else None,
         }
         store_model(folder / LAST, trained.arm, dict(trained.shadow.state_dict()), about)
         split = bench.manifest["data"]["eval"]["split"]

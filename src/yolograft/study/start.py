@@ -18,6 +18,7 @@ from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Progress
 from yolograft.errors import StudyError
 from yolograft.graph.anchors import ANCHORS
+from yolograft.graph.necks.table import NO_IDENTITY, other_neck
 from yolograft.models.build import build
 from yolograft.models.detector import Detector, key_of
 from yolograft.models.weights import LoadReport, kept_weights, prove_identity
@@ -31,10 +32,13 @@ def weights_for(
 ) -> tuple[dict[str, Tensor], LoadReport]:
     """What a detector starts with from a trained model, and the report. The one place where that is decided.
 
+    Where the neck was exchanged on purpose, its layers keep what fits them; that is no reason to refuse.
+
     Raises:
         CheckpointError: the weights do not fit, and it is not forced (YG420).
     """
     classes = source.spec.num_classes
+    force = force or other_neck(detector.spec, source.spec)
     return kept_weights(detector, own_tensors(source), num_classes=classes, force=force)
 
 
@@ -113,6 +117,8 @@ def with_weights(
     if _other_boxes(arm, source, report):
         # Maps alone would look identical: a decoded box is a map times an anchor.
         progress.note(f"{arm.label}: anchors changed: the kept head predicts other boxes")
+    elif other_neck(arm.spec, source.spec):
+        progress.note(f"{arm.label}: {NO_IDENTITY}")
     elif report.new and not report.missing and not report.remade and _all_identity(arm):
         base = build(source.spec, code=arm.code)
         base.load_state_dict(source.tensors)

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from yolograft.distill.methods import METHODS
 from yolograft.errors import YolograftError
 from yolograft.graph.expr import parse_graft
+from yolograft.graph.necks.table import NECKS
 from yolograft.models.catalog import BY_NAME, ENTRIES
 from yolograft.study.holes import rows, table, words_of
 from yolograft.study.paper.latex import escaped
@@ -94,8 +96,8 @@ def _modules_of(expression: str) -> list[str]:
 
 
 def paper_of(name: str) -> str:
-    """The catalog's line on the paper of a module; empty where there is none."""
-    entry = BY_NAME.get(name)
+    """The line on the paper of a module, a neck or a method of distillation; empty where there is none."""
+    entry = BY_NAME.get(name) or next((row for row in (*METHODS, *NECKS) if row.name == name), None)
     return entry.paper if entry else ""
 
 

@@ -123,8 +123,12 @@ def _recipe(results: Mapping[str, Any]) -> Recipe | None:
 
 
 def _start(results: Mapping[str, Any], words: Wording) -> str:
-    known = results.get("from_weights")
-    return "" if known is None else words("m_weights" if known else "m_scratch")
+    known, teacher = results.get("from_weights"), table(results.get("teacher"))
+    said = [words("m_weights" if known else "m_scratch")] if known is not None else []
+    if teacher:
+        sha256 = words_of(teacher.get("sha256"))[:12]
+        said.append(words("m_teacher", model=words_of(teacher.get("model")) or "?", sha256=sha256))
+    return ("" if words.lang == "zh" else " ").join(said)
 
 
 def _machine(results: Mapping[str, Any], words: Wording) -> str:

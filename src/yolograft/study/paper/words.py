@@ -55,6 +55,11 @@ METHOD_WORDS: dict[str, tuple[str, str]] = {
         "All arms started from the same trained weights; tensors of the grafts were new.",
         "各组从同一份已训练的权重开始；嫁接模块的张量为新初始化。",
     ),
+    "m_teacher": (
+        "Arms with a distillation learned from {model} (weights sha256 {sha256}) beside the boxes; it saw "
+        "each batch once for all of them.",
+        "带蒸馏的组除标注框外还向 {model}（权重 sha256 {sha256}）学习；它对每个批次只前向一次，供各组共用。",
+    ),
     "m_machine": (
         "Training ran in {precision} on {device} ({versions}); evaluation ran in fp32.",
         "训练精度 {precision}，设备 {device}（{versions}）；评估用 fp32。",
