@@ -41,10 +41,15 @@ def test_methods_and_sizes_in_one_table(command: Any, file: Path, tiny_data: Pat
     assert "diou @64 calibrated" in said and "new images like these" in said and "logits" in said
     one = command(*words, "--nms", "hard", "--json").json
     plain = command(*words, "--json").json
-    assert one == plain and "rows" not in plain
+    assert one == plain and "rows" not in plain and "nms" not in plain
+    # A single method other than the standard one is named.
+    assert command(*words, "--nms", "soft", "--json").json["nms"] == "soft"
+    assert "points, --nms hard:iou=0.5" in command(*words, "--nms", "hard:iou=0.5").out
     for wrong, code in (
         (("--calibrate-levels", "val"), "YG374"),
         (("--nms", "adaptive"), "YG370"),
+        (("--nms", ""), "YG371"),
+        (("--calibrate-levels", ""), "YG304"),
     ):
         refused = command(*words, *wrong)
         assert refused.code == 2 and refused.err.startswith(code) and len(refused.err.strip()) <= 240

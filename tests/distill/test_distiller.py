@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,7 +20,7 @@ from yolograft.errors import CheckpointError, ModuleError, SpecError
 from yolograft.graph.spec import ModuleRef, frozen_args
 from yolograft.models.build import build, model_spec, sketch
 from yolograft.models.detector import Detector
-from yolograft.study.paper.citations import bibtex_of
+from yolograft.study.paper.citations import bibtex_of, keys_of_graft
 from yolograft.types import RawPredictions
 
 
@@ -55,7 +59,8 @@ def images() -> Tensor:
 def test_every_method_is_in_the_table_once_with_its_paper() -> None:
     names = [method.name for method in METHODS]
     assert names == ["cwd", "mgd", "logit", "ld"]
-    assert all(bibtex_of(method.paper) and method.summary for method in METHODS)
+    assert all(bibtex_of(paper) and row.summary for row in METHODS for paper in row.paper.split("; "))
+    assert keys_of_graft("distill:logit") == ("hinton2015distilling", "yang2023bridging")
     for name in names:
         assert float(build_method(ref(name), (4, 8), (8, 8)).weight) > 0  # type: ignore[arg-type]
     assert build_method(ref("ld", tau=3, weight=2.5), (), ()).tau == 3
@@ -72,6 +77,11 @@ def test_every_method_is_in_the_table_once_with_its_paper() -> None:
         ([ref("logit", weight=-1)], ModuleError, r"YG210 logit: weight"),
         ([ref("ld", tau="hot")], ModuleError, r"YG210 ld: tau"),
         ([ref("mgd", mask=1)], ModuleError, r"YG210 mgd: mask"),
+        (
+            [replace(ref("cwd"), init="identity")],
+            SpecError,
+            r"YG447 distill:cwd has no init -> leave init out",
+        ),
     ],
 )
 def test_what_is_no_method_is_said_in_one_line(
@@ -247,3 +257,26 @@ def test_a_teacher_reads_images_as_its_own_family_does(images: Tensor) -> None:
     assert torch.equal(view.raw.levels[0][0], want.levels[0][0])
     assert not view.scores.requires_grad and not any(p.requires_grad for p in teacher.detector.parameters())
     assert find_method("cwd").compares == "maps"
+
+
+def test_on_a_gpu_a_look_lasts_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels run behind the clock: without waiting, the first arm that reads the view would pay for it."""
+
+    class Blank(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Identity()
+
+        def normalise(self, _: object) -> list[Tensor]:
+            return [torch.zeros(1)]
+
+        def forward(self, maps: list[Tensor]) -> Any:
+            return self.head(maps)
+
+    waited: list[object] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    blank: Any = Blank()
+    for is_cuda in (False, True):
+        images: Any = SimpleNamespace(is_cuda=is_cuda, device="cuda:1")
+        Teacher(blank, sha256="").look(images)
+    assert waited == ["cuda:1"]

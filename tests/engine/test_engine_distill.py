@@ -15,7 +15,7 @@ from torch import Tensor
 from yolograft.distill.teacher import Teacher
 from yolograft.distill.view import View
 from yolograft.engine.arm import DONE, Arm, ArmRun
-from yolograft.engine.memory import need_of
+from yolograft.engine.memory import HELD_BESIDE, Need, need_of, need_of_lesson
 from yolograft.errors import CheckpointError
 from yolograft.graph.spec import ModuleRef, frozen_args
 from yolograft.models.build import build, model_spec
@@ -149,6 +149,18 @@ def test_methods_without_a_teacher_are_refused(tmp_path: Path) -> None:
 
 def test_memory_counts_the_teacher_and_what_it_makes(teacher: Counting) -> None:
     plain, kd = arm_of(), taught(arm_of(), teacher, "mgd")
-    generators = sum(2 * (9 * c * c + c) for c in (64, 128, 256))
+    levels = ((64, 64), (128, 16), (256, 4))  # channels and positions of the maps of 64 x 64 pixels
+    generators = sum(2 * (9 * c * c + c) for c, _ in levels)
     weight = sum(p.numel() for p in teacher.detector.parameters())
-    assert need_of(kd, SHORT).fixed - need_of(plain, SHORT).fixed == 20 * generators + 4 * weight
+    # Maps and raw outputs of the teacher: 64 bins and 5 classes a position.
+    shown = sum(n * (c + 64 + 5) for c, n in levels)
+    # Kept for the backward pass: the mask, the masked map, the map between the convolutions, the one made.
+    kept = sum(n * (1 + 3 * c) for c, n in levels)
+    lesson = need_of_lesson(kd, build(kd.spec), (64, 64))
+    assert lesson == Need(20 * generators + 4 * weight, 4 * (shown + kept))
+    assert need_of_lesson(plain, build(plain.spec), (64, 64)) == Need(0, 0)
+    mine, its = need_of(kd, SHORT), need_of(plain, SHORT)
+    assert mine.fixed - its.fixed == lesson.fixed
+    assert mine.image - its.image == pytest.approx(HELD_BESIDE * lesson.image)
+    # Nothing of the student or the teacher is changed by counting.
+    assert not any(p.requires_grad for p in teacher.detector.parameters())

@@ -9,24 +9,31 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit, logit
+from scipy.stats import t
 
+from yolograft.cli.eval_verb import _groups
 from yolograft.cli.nms_table import Reading, say_comparison
 from yolograft.data.eval_stream import EvalStream
 from yolograft.data.images import centred
 from yolograft.data.records import Dataset
 from yolograft.data.shapes import shapes
+from yolograft.engine import evaluate as evaluate_file
 from yolograft.engine.calibrate import calibrated, fitting_images, level_offsets
-from yolograft.engine.candidates import Scene, level_of_anchor, merged, scenes
+from yolograft.engine.candidates import Scene, level_of_anchor, merged, on_cpu, scenes
 from yolograft.engine.evaluate import EvalSettings, evaluate
 from yolograft.errors import SpecError
 from yolograft.graph.expr import parse_graft
 from yolograft.graph.graft import graft
+from yolograft.metrics.detections import DetectionTable
+from yolograft.metrics.influence import influence
+from yolograft.metrics.matches import build_match_table
 from yolograft.models.build import build, model_spec
 from yolograft.models.detector import Detector
 from yolograft.ops.nms import Candidates
 from yolograft.ops.suppression.table import read_suppressions
 from yolograft.study.statistics.same_weights import difference_over_images
-from yolograft.study.suppressions import Asked, compare_suppressions
+from yolograft.study.suppressions import Asked, _judged, _Row, compare_suppressions
+from yolograft.types import Detections
 
 
 @pytest.fixture(scope="module")
@@ -117,17 +124,77 @@ def test_the_interval_over_images() -> None:
     assert np.isnan(difference_over_images(psi[:19], psi[:19], delta=0.0).low)
 
 
-def test_ways_are_compared_on_the_same_candidates(detector: Detector, data: Dataset) -> None:
+def test_ways_are_compared_on_the_same_candidates(
+    detector: Detector, data: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
     methods = read_suppressions("hard,cluster,soft,weighted")
     found = compare_suppressions(detector, data, Asked(methods), split="val", imgsz=(64, 64), batch=8)
     assert [row["nms"] for row in found["rows"]] == ["hard", "cluster", "soft", "weighted"]
-    assert found["level"] == pytest.approx(1 - 0.05 / 3) and found["images"] == 24
+    # Two intervals a row, AP and AP50: six hold together at 95 %.
+    assert found["level"] == pytest.approx(1 - 0.05 / 6) and found["images"] == 24
     json.dumps(found, allow_nan=False)
     hard, cluster, soft, _ = found["rows"]
     assert cluster["difference"]["ap"] == {"delta": 0.0, "low": 0.0, "high": 0.0}
     assert soft["difference"]["ap"]["delta"] == pytest.approx(soft["ap"] - hard["ap"])
     assert "difference" not in hard and all(row["ms"] > 0 for row in found["rows"])
+    assert found["groups"] is None
     say_comparison(found)
+    assert "images taken as independent" in " ".join(capsys.readouterr().out.split())
+
+
+def test_images_of_one_group_are_one_unit(data: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    """The interval is that of the summed influences; fewer than 20 groups give none."""
+    records = data.split("val")
+    found = [
+        Detections(torch.tensor(r.boxes).float(), torch.ones(len(r.boxes)), torch.tensor(r.labels))
+        for r in records
+    ]
+    missed = [one if i % 3 else Detections(*(part[1:] for part in one)) for i, one in enumerate(found)]
+    rows = [_Row({"nms": name}, boxes, 0.0) for name, boxes in (("all", found), ("some", missed))]
+
+    def difference(groups: list[int] | None) -> dict[str, float]:
+        return _judged(rows, records, data.names, "", groups)["rows"][1]["difference"]["ap"]
+
+    matches = [
+        build_match_table(
+            records, DetectionTable.from_lists(row.found, settings={}, fingerprint=""), len(data.names)
+        )
+        for row in rows
+    ]
+    psi = 100 * (influence(matches[1]) - influence(matches[0]))
+    groups = [0, 0, 0, 0, *range(1, 21)]
+    sums = [21 / 24 * sum(psi[i] for i in range(24) if groups[i] == g) for g in range(21)]
+    half = t.ppf(1 - 0.05 / 4, 20) * np.std(sums, ddof=1) / np.sqrt(21)
+    alone, some = difference(None), difference(groups)
+    assert alone["delta"] < -1 and some["high"] - some["low"] == pytest.approx(2 * half)
+    assert difference(list(range(24))) == pytest.approx(alone) and some["low"] != pytest.approx(alone["low"])
+    pairs = difference([i // 2 for i in range(24)])
+    assert pairs == {"delta": alone["delta"], "low": None, "high": None}
+    say_comparison({"rows": [], "images": 24, "groups": 12, "offsets": [], "level": 0.975})
+    assert "new groups of images like these 12 under these weights;" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_the_groups_are_those_of_the_run_and_of_its_images() -> None:
+    manifest = {"groups": {"count": 2, "of": "0 0 1"}, "data": {"eval": {"fingerprint": "f"}}}
+    assert _groups(manifest, "f") == (0, 0, 1)
+    assert (
+        _groups(manifest, "g") is None
+        and _groups({"groups": None}, "f") is None
+        and _groups(None, "f") is None
+    )
+
+
+@pytest.mark.parametrize(("nms", "moved"), [("hard", 0), ("weighted", 2), ("soft", 2)])
+def test_what_sums_over_boxes_does_so_on_the_cpu(
+    nms: str, moved: int, detector: Detector, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Candidates] = []
+    monkeypatch.setattr(evaluate_file, "on_cpu", lambda found: seen.append(found) or on_cpu(found))
+    stream = EvalStream(data.split("val")[:2], imgsz=(64, 64), batch=8)
+    assert len(evaluate(detector, stream, fingerprint="", settings=EvalSettings(nms=nms))) > 0
+    assert len(seen) == moved
 
 
 def test_the_first_row_is_what_plain_evaluation_says(detector: Detector, data: Dataset) -> None:
@@ -181,5 +248,8 @@ def test_sizes_that_are_none(scales: str) -> None:
 
 def test_what_is_asked_for() -> None:
     asked = Reading(nms="diou", scales="64, 96").asked(32)
-    assert asked.sizes == ((64, 64), (96, 96)) and asked.calibrate == ""
+    assert asked.sizes == ((64, 64), (96, 96)) and asked.calibrate is None
     assert [m.text() for m in Reading().asked(32).methods] == ["hard"]
+    assert Reading(calibrate_levels="").asked(32).calibrate == ""
+    with pytest.raises(SpecError, match="YG371"):
+        Reading(nms="").asked(32)

@@ -111,6 +111,13 @@ def test_init_is_read_apart_from_the_options() -> None:
     assert term("se:init=paper@x", init="identity").ref.init == "paper"
 
 
+def test_what_has_no_identity_form_takes_none_from_the_default() -> None:
+    for text in ("neck:bifpn", "distill:cwd", "bifpn_add@edge:a..b", "gated_concat@edge:a..b"):
+        assert parse_graft(text, init="identity").text() == text
+    # Asked for, it is kept: who reads it can say that there is none.
+    assert term("neck:bifpn:init=identity").ref.init == "identity"
+
+
 @pytest.mark.parametrize(
     ("text", "label"),
     [

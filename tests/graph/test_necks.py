@@ -12,12 +12,14 @@ import torch
 
 from yolograft.engine.optim import build_optimizer
 from yolograft.engine.recipe import Recipe
-from yolograft.errors import MAX_LINE, SpecError
+from yolograft.errors import MAX_LINE, ModuleError, SpecError
+from yolograft.graph.ablate import ablate_grafts
 from yolograft.graph.anchors import anchors_of
 from yolograft.graph.expr import parse_graft
 from yolograft.graph.graft import diff, graft
 from yolograft.graph.levels import LEVELS, keep_levels
-from yolograft.graph.necks.table import NECKS, other_neck
+from yolograft.graph.necks.table import NECKS, no_identity, other_neck
+from yolograft.graph.sites import JOINS
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build, inspect_spec, model_spec, sketch
 from yolograft.models.catalog import model_names
@@ -144,8 +146,8 @@ def test_repeats_add_a_whole_neck_each() -> None:
     assert found == 3 * bifpn(levels, FAMILIES["yolov8n"])
     assert spec.head.inputs == ("neck.p3", "neck.p4", "neck.p5")
     # The second run reads the outputs of the first, the last one bears PAN's names.
-    assert spec.layer("neck.r2.p4.fuse").inputs == ("neck.r1.p4", "neck.r2.td4", "neck.r2.p4.down")
-    assert spec.layer("neck.p4.fuse").inputs == ("neck.r2.p4", "neck.td4", "neck.p4.down")
+    assert spec.layer("neck.r2.p4.fuse").inputs == ("neck.r2.p4.down", "neck.r2.td4", "neck.r1.p4")
+    assert spec.layer("neck.p4.fuse").inputs == ("neck.p4.down", "neck.td4", "neck.r2.p4")
 
 
 @pytest.mark.parametrize("model", [*NANO, "yolov8m", "yolov5x", "yolox-s"])
@@ -175,11 +177,33 @@ def test_bifpn_is_wired_as_published() -> None:
     spec = grafted("yolov8n", "neck:bifpn")
     reads = {layer.name: layer.inputs for layer in spec.layers if layer.name.endswith(".fuse")}
     assert reads == {
-        "neck.td4.fuse": ("backbone.p4", "neck.td4.up"),
-        "neck.p3.fuse": ("backbone.p3", "neck.p3.up"),
-        "neck.p4.fuse": ("backbone.p4", "neck.td4", "neck.p4.down"),  # with the edge past the middle
-        "neck.p5.fuse": ("backbone.sppf", "neck.p5.down"),  # one input in the middle: no node there
+        "neck.td4.fuse": ("neck.td4.up", "backbone.p4"),
+        "neck.p3.fuse": ("neck.p3.up", "backbone.p3"),
+        "neck.p4.fuse": ("neck.p4.down", "neck.td4", "backbone.p4"),  # with the edge past the middle
+        "neck.p5.fuse": ("neck.p5.down", "backbone.sppf"),  # one input in the middle: no node there
     }
+
+
+@pytest.mark.parametrize("neck", ["pan", "fpn", "bifpn", "bifpn:repeats=2", "dualpath"])
+def test_every_join_reads_the_map_of_its_path_first(neck: str) -> None:
+    """`gated_concat` passes that one and gates the others, whichever neck it is placed in."""
+    for model in ("yolov8n", "yolov5n"):
+        joins = [layer for layer in grafted(model, f"neck:{neck}").layers if layer.module in JOINS]
+        assert joins and all(layer.inputs[0].endswith((".up", ".down")) for layer in joins)
+
+
+@pytest.mark.parametrize("model", NANO)
+@pytest.mark.parametrize("neck", COUNTS)
+@pytest.mark.parametrize(("there", "back"), [("", ""), (":levels=p3-p6", ":levels=p3-p5")])
+def test_pan_is_rebuilt_from_every_neck(model: str, neck: str, there: str, back: str) -> None:
+    other = grafted(model, f"neck:{neck}{there}")
+    assert graft(other, parse_graft(f"neck:pan{back}")) == model_spec(model)
+
+
+def test_a_neck_on_a_neck_with_p6_keeps_the_pooled_map_at_its_level() -> None:
+    again = graft(grafted("yolov8n", "neck:pan:levels=p3-p6"), parse_graft("neck:bifpn"))
+    assert again == grafted("yolov8n", "neck:bifpn:levels=p3-p6")
+    assert again.layer("neck.p5.fuse").inputs[-1] == "backbone.sppf"
 
 
 def test_fpn_is_the_way_down_alone() -> None:
@@ -221,6 +245,10 @@ def test_only_an_exchanged_neck_is_another_neck() -> None:
     assert other_neck(grafted("yolov8n", "se@stem+neck:bifpn"), stock)
     assert other_neck(grafted("yolov8n", "se@neck.p4+neck:fpn"), stock)
     assert other_neck(grafted("yolov8n", "bifpn_concat@edge:backbone.p4..neck.td4"), stock)
+    # Other levels have no identity form, and are no reason to leave misplaced tensors behind unasked.
+    for neck in ("pan", "dualpath"):
+        assert no_identity(grafted("yolov8n", f"neck:{neck}:levels=p3-p6"), stock)
+    assert not no_identity(grafted("yolov8n", "se@neck.p3"), stock)
 
 
 @pytest.mark.parametrize("neck", COUNTS)
@@ -279,6 +307,16 @@ def test_a_join_and_a_graft_share_a_connection(first: str) -> None:
     inspect_spec(spec)
 
 
+def test_a_graft_in_front_of_a_block_does_not_hide_its_join() -> None:
+    spec = grafted("yolov8n", f"se@before:neck.td4+bifpn_concat@{EDGE}")
+    assert spec.layer("neck.td4.in+se").inputs == ("neck.td4.cat+bifpn_concat",)
+
+
+def test_an_alias_of_a_join_is_not_taken_for_a_module_of_one_map() -> None:
+    with pytest.raises(ModuleError, match=r"YG201.*did you mean bifpn_add"):
+        inspect_spec(grafted("yolov8n", f"bifpn@{EDGE}"))
+
+
 def test_joins_of_a_neck_can_be_exchanged() -> None:
     spec = grafted("yolov8n", f"neck:bifpn+gated_concat@{EDGE}")
     assert spec.layer("neck.td4").inputs == ("neck.td4.fuse+gated_concat",)
@@ -298,6 +336,12 @@ REFUSED = [
     ("YG182", "neck:pan+neck:fpn"),
     ("YG183", "bifpn_add@edge:neck.p3..head"),
     ("YG121", "bifpn_add@edge:backbone.p2..neck.td4"),
+    # Both connections lead into one layer alone; a join lies in front of where they begin.
+    ("YG183", "bifpn_concat@edge:neck.p3..neck.p4.down"),
+    ("YG183", "se@edge:neck.p3..neck.p4.down+bifpn_concat@edge:neck.p3..neck.p4.down"),
+    # The first of two would be dropped in silence.
+    ("YG182", f"bifpn_concat@{EDGE}+gated_concat@edge:backbone.sppf..neck.td4"),
+    ("YG182", f"bifpn_concat@{EDGE},edge:backbone.sppf..neck.td4"),
 ]
 
 
@@ -306,6 +350,17 @@ def test_what_is_no_neck_is_refused_in_one_line(code: str, text: str) -> None:
     with pytest.raises(SpecError) as caught:
         grafted("yolov8n", text)
     assert caught.value.code == code and len(str(caught.value)) <= MAX_LINE
+
+
+def test_a_lateral_is_no_way_into_the_join_behind_it() -> None:
+    with pytest.raises(SpecError, match=r"YG183.*neck\.lat4"):
+        grafted("yolov5n", "bifpn_add@edge:neck.td4..neck.lat4")
+
+
+def test_a_combination_that_exchanges_a_join_twice_is_refused() -> None:
+    both = ablate_grafts(f"bifpn_concat@{EDGE}; gated_concat@edge:backbone.sppf..neck.td4")[-1]
+    with pytest.raises(SpecError, match=r"YG182.*already been exchanged"):
+        graft(model_spec("yolov8n"), both)
 
 
 def test_a_spec_without_the_roles_names_the_one_that_is_missing() -> None:
@@ -351,9 +406,11 @@ def test_fusion_weights_learn_are_not_decayed_and_can_be_read() -> None:
     held = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert all(held[id(p)] == 0 for p in weights.values())
     read = fusion_weights(detector)
-    assert list(read["neck.p4.fuse"]) == ["backbone.p4", "neck.td4", "neck.p4.down"]
+    assert list(read["neck.p4.fuse"]) == ["neck.p4.down", "neck.td4", "backbone.p4"]
     assert all(sum(row.values()) == pytest.approx(1, abs=1e-3) for row in read.values())
     assert fusion_weights(build(model_spec("yolox-nano"))) == {}
+    # A 1x1 convolution in front of a sum learns, its weights do not.
+    assert fusion_weights(build(grafted("yolox-nano", "neck:bifpn:fusion=sum"))) == {}
 
 
 @pytest.mark.slow

@@ -13,10 +13,12 @@ from yolograft.attention.guided import GuidedAttention
 from yolograft.engine.arm import Arm, ArmRun, Length
 from yolograft.engine.device import open_fabric
 from yolograft.engine.recipe import Recipe
+from yolograft.errors import MAX_LINE, ModuleError
 from yolograft.graph.expr import parse_graft
 from yolograft.graph.graft import graft
 from yolograft.models.build import build, model_spec
 from yolograft.models.detector import Detector
+from yolograft.models.usercode import UserClass
 from yolograft.types import RawPredictions, Targets
 
 CLASSES, SIZE = 2, (64, 96)
@@ -152,3 +154,64 @@ def test_a_step_of_an_arm_trains_them_and_its_detector_copies() -> None:
         run.shadow(images)
     found = run.shadow.densities()
     assert found is not None and found.shape == (2, 8 * 12 + 4 * 6 + 2 * 3) and not found.requires_grad
+
+
+def test_a_density_where_no_level_is_read_is_none() -> None:
+    """Adaptive suppression would be hard suppression and not say so."""
+    detector = detector_of("yolov8n", "density@stem").eval()
+    with torch.no_grad():
+        detector(batch()[0])
+    [module] = inner(detector, Density)
+    assert module.density is not None and detector.densities() is None
+
+
+class Told(nn.Module):
+    """A stranger's module whose loss is of any form."""
+
+    answer: object = None
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, in_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x)
+
+    def supervise(self, targets: Targets, *, image_size: tuple[int, int]) -> object:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+TOLD = "test_supervised.py::Told"
+CODE = {TOLD: UserClass(Told, "Told", __name__, "", "")}
+
+
+@pytest.mark.parametrize("answer", [torch.ones(2, 1, 3, 3), torch.ones(0), 0.5, None])
+def test_a_loss_that_is_no_single_number_is_one_line(answer: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = graft(model_spec("yolov8n", num_classes=CLASSES), parse_graft(f"{TOLD}@neck.p3"))
+    detector = build(spec, code=CODE).train()
+    monkeypatch.setattr(Told, "answer", answer)
+    with pytest.raises(ModuleError, match=r"YG208 Told\.supervise returns") as caught:
+        detector.auxiliary_loss(batch()[1])
+    assert len(caught.value.line()) <= MAX_LINE
+    monkeypatch.setattr(Told, "answer", torch.full((1, 1), 0.5))
+    one = detector.auxiliary_loss(batch()[1])
+    assert one is not None and one.shape == () and one.item() == 1.0
+
+
+def test_what_a_strangers_loss_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = graft(model_spec("yolov8n", num_classes=CLASSES), parse_graft(f"{TOLD}@neck.p3"))
+    given = {"epochs": 1, "batch": 2, "imgsz": SIZE, "precision": "fp32", "close_mosaic": 0}
+    run = ArmRun(
+        Arm("told", spec, code=CODE),
+        Recipe.model_validate(given),
+        fabric=open_fabric("cpu", "fp32"),
+        precision="fp32",
+        seed=0,
+        length=Length(total_steps=4, steps_per_epoch=4),
+    )
+    monkeypatch.setattr(Told, "answer", ValueError("no boxes here"))
+    with pytest.raises(ModuleError, match=r"YG208 .*ValueError: no boxes here") as caught:
+        run.step(*batch(), ("a", "b"))
+    assert "test_supervised.py:" in caught.value.line()

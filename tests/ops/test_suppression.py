@@ -13,7 +13,7 @@ from literal_nms import Box
 from torch import Tensor
 
 from yolograft.errors import SpecError
-from yolograft.ops.nms import Candidates, suppress
+from yolograft.ops.nms import Candidates, candidates, suppress
 from yolograft.ops.suppression import adaptive as adaptive_file
 from yolograft.ops.suppression import cluster as cluster_file
 from yolograft.ops.suppression import diou as diou_file
@@ -193,10 +193,12 @@ def test_hard_is_torchvision() -> None:
 def test_soft_between_its_limits() -> None:
     """A tiny sigma leaves nothing of what overlaps at all, a huge one leaves all; linear stops at 1."""
     for seed in range(20):
-        boxes = a_set(seed)
-        none = [b for b, _ in literal.greedy(boxes, lambda m, b: literal.iou(m, b) > 1e-3)]
-        sharp = [row for row in rows("soft:sigma=0.00000001", boxes, 0.5) if row[0] > 1e-3]
+        # On whole pixels no overlap is close to 0.
+        grid = a_grid(seed)
+        none = [b for b, _ in literal.greedy(grid, lambda m, b: literal.iou(m, b) > 0)]
+        sharp = [row for row in rows("soft:sigma=0.000002", grid, 0.5) if row[0] > 1e-3]
         assert [row[0] for row in sharp] == pytest.approx([b.score for b in none])
+        boxes = a_set(seed)
         untouched = [b.score for b in literal.best_first(boxes)]
         assert [row[0] for row in rows("soft:sigma=1e12", boxes, 0.5)] == pytest.approx(untouched, rel=1e-5)
         assert [row[0] for row in rows("soft:method=linear,iou=1", boxes, 0.5)] == pytest.approx(untouched)
@@ -254,6 +256,42 @@ def test_what_falls_to_the_confidence_is_gone() -> None:
     assert found.scores.tolist() == pytest.approx([0.5, 0.5 * math.exp(-2)])
 
 
+def test_ties_go_in_their_order_among_thousands() -> None:
+    """Above 1,000 boxes torchvision goes class by class and sorts the scores by an unstable sort."""
+    draw = torch.Generator().manual_seed(0)
+    corner = torch.randint(0, 300, (1500, 2), generator=draw)
+    boxes = torch.cat((corner, corner + torch.randint(8, 24, (1500, 2), generator=draw)), 1).float()
+    scores = torch.randint(1, 4, (1500,), generator=draw) / 4
+    labels = torch.randint(0, 3, (1500,), generator=draw)
+    hard, cluster = (
+        read_suppression(name)(boxes, scores, labels, iou=0.3, limit=limit)
+        for name, limit in (("hard", 300), ("cluster", 300))
+    )
+    assert all(torch.equal(a, b) for a, b in zip(hard, cluster, strict=True))
+    many = torch.full((40_000, 1), 0.5)
+    assert candidates(torch.zeros(40_000, 4), many).anchor.tolist() == list(range(30_000))
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_boxes_that_are_no_numbers_are_no_candidates(text: str) -> None:
+    sound = [[0.0, 0.0, 9.0, 9.0], [1.0, 0.0, 10.0, 9.0], [40.0, 0.0, 50.0, 9.0]]
+    broken = [
+        [0.0, 0.0, math.inf, 9.0],
+        [math.nan] * 4,
+        [-math.inf, 0.0, 9.0, 9.0],
+        [-1e25, -1e25, 1e25, 1e25],
+    ]
+    boxes, scores = torch.tensor(broken + sound), torch.linspace(0.9, 0.3, 7)[:, None]
+    offer = candidates(boxes, scores, density=torch.zeros(7))
+    assert offer.anchor.tolist() == [4, 5, 6]
+    found, alone = (
+        suppress(one, method=read_suppression(text), iou=0.5)
+        for one in (offer, candidates(boxes[4:], scores[4:], density=torch.zeros(3)))
+    )
+    assert bool(found.scores.isfinite().all()) and len(found.scores) > 0
+    assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
+
+
 def classless(found: Detections, left: Tensor, right: Tensor) -> Tensor:
     """Overlaps that forget the classes."""
     return iou_matrix(found.boxes[left], found.boxes[right])
@@ -298,6 +336,20 @@ def test_methods_are_read_as_they_are_typed() -> None:
         ("hard:sigma=1", "YG372"),
         ("hard:iou=1.5", "YG372"),
         ("hard:iou=0", "YG372"),
+        ("soft:sigma=0.0000001", "YG372"),
+    ]
+    # Accepted, these would have no effect.
+    + [
+        (f"{unread}", "YG372")
+        for unread in (
+            "soft:iou=0.5",
+            "soft:method=gaussian,iou=0.5",
+            "soft:method=linear,sigma=0.5",
+            "matrix:iou=0.5",
+            "matrix:method=linear,sigma=0.5",
+            "cluster:sigma=0.2",
+            "cluster:penalty=none,sigma=0.2",
+        )
     ]
     + [("soft:sigma=1,sigma=2", "YG372"), ("diou,diou", "YG372"), ("matrix:sigma=inf", "YG372")],
 )

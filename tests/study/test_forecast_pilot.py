@@ -55,6 +55,23 @@ def test_a_pilot_of_another_experiment_is_said_to_be_one(
     assert source.startswith("measured in pilot pilot (6 runs)") and source.endswith(said or "runs)")
 
 
+def test_a_pilot_of_another_distillation(tmp_path: Path) -> None:
+    def first(*methods: str, sha256: str = "a" * 64) -> dict[str, Any]:
+        lessons = [{"method": name, "options": {}} for name in methods]
+        row = plain["arms"][0] | {"baseline": False, "distill": lessons}
+        return plain | {"arms": [row], "teacher": {"sha256": sha256} if methods else None}
+
+    plain = read_manifest(study(tmp_path / "pilot", {"baseline": 0.5}, images=20))
+    same = ((first(), first()), (first("cwd"), first("cwd")))
+    assert [forecasting._another(*pair) for pair in same] == ["", ""]
+    for other in (first(), first("mgd"), first("cwd", sha256="b" * 64)):
+        assert forecasting._another(first("cwd"), other) == "distillation"
+        assert forecasting._another(other, first("cwd")) == "distillation"
+    # Beside a baseline it is the baseline whose noise counts.
+    beside = plain | {"arms": [plain["arms"][0], first("cwd")["arms"][0] | {"label": "kd"}]}
+    assert forecasting._another(beside | {"teacher": {"sha256": "a" * 64}}, plain) == ""
+
+
 def test_images_of_the_next_split_weigh_by_their_number(pilot: Path) -> None:
     piloted = read_study(pilot)
     noise = results_of(piloted)["noise"] | {"image_variance": 2.0}
@@ -73,6 +90,7 @@ def test_a_pilot_lends_its_speed_to_the_same_model_and_machine_alone(
         {"arms": [arm | {"spec_sha256": "other"} for arm in manifest["arms"]]},
         {"recipe": manifest["recipe"] | {"imgsz": [640, 640]}},
         {"environment": manifest["environment"] | {"device": "cuda"}},
+        {"teacher": {"sha256": "a" * 64}},
     ):
         assert forecasting._pace_of(manifest | other) != forecasting._pace_of(manifest)
 

@@ -33,7 +33,7 @@ class Reading:
         Split on which the scores of the pyramid's levels are made comparable; not the one evaluated.
     """
 
-    nms: str | None = None
+    nms: str = "hard"
     scales: str | None = None
     calibrate_levels: str | None = None
 
@@ -47,7 +47,7 @@ class Reading:
         from yolograft.study.suppressions import Asked
 
         sizes = _sizes(self.scales, stride) if self.scales is not None else ()
-        return Asked(read_suppressions(self.nms or "hard"), sizes, self.calibrate_levels or "")
+        return Asked(read_suppressions(self.nms), sizes, self.calibrate_levels)
 
 
 def _sizes(text: str, stride: int) -> tuple[tuple[int, int], ...]:
@@ -76,10 +76,12 @@ def say_comparison(result: Mapping[str, Any]) -> None:
     )
     if result["offsets"]:
         say(f"offsets of the levels, logits: {', '.join(f'{b:+.2f}' for b in result['offsets'])}")
-    level = f"{100 * result['level']:.4g} %"
+    level, groups = f"{100 * result['level']:.4g} %", result["groups"]
+    drawn = f"groups of images like these {groups}" if groups else f"images like these {result['images']}"
+    apart = "" if groups else ", images taken as independent"
     say(
-        f"intervals: {level} each, 95 % together, for new images like these {result['images']} under these "
-        "weights; they say nothing about other training runs. ms: suppression alone, median image, this CPU"
+        f"intervals: {level} each, 95 % together, for new {drawn} under these weights{apart}; they say "
+        "nothing about other training runs. ms: suppression alone, median image, this CPU"
     )
 
 

@@ -15,6 +15,7 @@ from yolograft.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from yolograft.engine.modelfolder import StoredModel
+    from yolograft.graph.expr import GraftSpec
     from yolograft.graph.spec import ModelSpec
     from yolograft.models.codebook import Codebook
     from yolograft.models.detector import Detector
@@ -48,11 +49,11 @@ def show_(
     levels
         Levels the head predicts on, of p2,p3,p4,p5; p3,p4,p5 when left out.
     force
-        Show a .pt or .pth file although its weights do not all fit.
+        Show it although not all weights fit: those of a .pt or .pth file, or a graft onto trained ones.
     code
         File with a class of your own that the model names.
     neck_figure
-        SVG file to draw into: every neck the model can have, side by side.
+        SVG file to draw into: every neck the model can have, side by side, the graft's own with its options.
     """
     from yolograft.graph import graft as grafting
     from yolograft.graph.expr import parse_graft
@@ -69,16 +70,15 @@ def show_(
     spec = grafting.graft(base, *grafts)
     network = build(spec, code=book) if book else sketch(spec)  # own classes may compute with values
     flops = _flops(network, size)
-    identity = any(term.ref.init == "identity" for item in grafts for term in item.terms)
-    proof = _proof(base, spec, stored, book) if identity else None
+    proof, start = _start(base, spec, stored, grafts, book, force=force)
     if neck_figure:
-        notes.append(_draw_necks(base, neck_figure, output.lang if output else "en"))
+        stock = _stock_of(base) if stored else base
+        notes.append(_draw_necks(stock, spec, grafts, neck_figure, output.lang if output else "en"))
     if output and output.json:
         about = {"origin": stored.about.get("origin"), "notes": notes} if stored else {}
         print_json(_facts(network, size, flops) | about | {"identity": asdict(proof) if proof else None})
         return
     _say_network(network, size, flops)
-    start = _start_lines(proof) if identity else ()
     for line in (*notes, *grafting.diff(base, spec), *_advice(network), *start):
         say(line)
 
@@ -89,16 +89,27 @@ def _facts(network: Detector, size: tuple[int, int], flops: int) -> dict[str, ob
     return {"model": network.spec.name, **counts, "layers": _layers(network)}
 
 
-def _draw_necks(base: ModelSpec, file: Path, lang: str) -> str:
-    """Draw every neck on a detector; a line that says where."""
+def _stock_of(trained: ModelSpec) -> ModelSpec:
+    """A stock detector of the family, for its wiring alone: a trained one may hold grafts in its neck."""
+    from yolograft.graph.spec import model_name
+    from yolograft.models.build import model_spec
+    from yolograft.models.catalog import FAMILIES
+
+    return model_spec(model_name(trained.family, FAMILIES[trained.family].scales[0]))
+
+
+def _draw_necks(stock: ModelSpec, spec: ModelSpec, grafts: Sequence[GraftSpec], file: Path, lang: str) -> str:
+    """Draw every neck on a detector, and the one asked for with its options; a line that says where."""
+    from yolograft.graph.expr import NECK
     from yolograft.graph.necks.table import NECKS, with_neck
     from yolograft.graph.spec import ModuleRef
     from yolograft.study.paper.files import write_whole
     from yolograft.study.report.neck_figure import neck_figure
 
-    necks = {neck.name: with_neck(base, ModuleRef(neck.name)) for neck in NECKS}
+    necks = {neck.name: with_neck(stock, ModuleRef(neck.name)) for neck in NECKS}
+    necks |= {ref.text(): spec for item in grafts for ref in item.of_kind(NECK)}
     write_whole(file, neck_figure(necks, lang=lang).encode("utf-8"))
-    return f"necks of {base.name} drawn: {file}"
+    return f"necks of {stock.family} drawn: {file}"
 
 
 def _flops(network: Detector, size: tuple[int, int]) -> int:
@@ -174,31 +185,40 @@ def _spec(
     return stored.spec
 
 
-def _proof(
-    base: ModelSpec, spec: ModelSpec, stored: StoredModel | None, code: Codebook
-) -> IdentityProof | None:
-    """The grafted detector against the one below it, both on trained weights where there are some.
+def _start(
+    base: ModelSpec,
+    spec: ModelSpec,
+    stored: StoredModel | None,
+    grafts: Sequence[GraftSpec],
+    code: Codebook,
+    *,
+    force: bool,
+) -> tuple[IdentityProof | None, list[str]]:
+    """The proof that a graft starts as the identity, and the line on it; neither where that is not asked."""
+    from yolograft.graph.necks.table import NO_IDENTITY, no_identity
 
-    None where the neck is another, which has no identity form.
-    """
-    from yolograft.graph.necks.table import other_neck
+    identity = any(term.ref.init == "identity" for item in grafts for term in item.terms)
+    if (identity or stored is not None) and no_identity(spec, base):
+        return None, [f"identity start: none. {NO_IDENTITY}"]
+    if not identity:
+        return None, []
+    proof = _proof(base, spec, stored, code, force=force)
+    return proof, [f"identity start: {proof.line()}"]
+
+
+def _proof(
+    base: ModelSpec, spec: ModelSpec, stored: StoredModel | None, code: Codebook, *, force: bool
+) -> IdentityProof:
+    """The grafted detector against the one below it, both on trained weights where there are some."""
     from yolograft.models.build import build
     from yolograft.models.weights import kept_weights, prove_identity
 
-    if other_neck(spec, base):
-        return None
     grafted, below = build(spec, code=code), build(base, code=code)
     if stored is not None:
         below.load_state_dict(stored.tensors)
-        kept, _ = kept_weights(grafted, stored.tensors, num_classes=base.num_classes)
+        kept, _ = kept_weights(grafted, stored.tensors, num_classes=base.num_classes, force=force)
         grafted.load_state_dict({**grafted.state_dict(), **kept})
     return prove_identity(below, grafted, imgsz=(2 * grafted.stride, 3 * grafted.stride))
-
-
-def _start_lines(proof: IdentityProof | None) -> tuple[str]:
-    from yolograft.graph.necks.table import NO_IDENTITY
-
-    return (f"identity start: {proof.line() if proof else 'none. ' + NO_IDENTITY}",)
 
 
 def _layers(network: Detector) -> list[dict[str, object]]:

@@ -39,7 +39,7 @@ class Distiller(nn.Module):
             _check_fit(find_method(ref.module), student, teacher)
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(rng.seed_of(seed, "distill", ref.module))
-                self.methods[ref.module] = build_method(ref, _channels(student), _channels(teacher))
+                self.methods[ref.module] = build_method(ref, head_channels(student), head_channels(teacher))
 
     def forward(self, student: View, teacher: View, *, draw: int) -> dict[str, Tensor]:
         """``distill_<method>`` -> its weighted loss, a mean over images.
@@ -51,7 +51,7 @@ class Distiller(nn.Module):
         return {f"distill_{name}": method(student, teacher, draw=draw) for name, method in named}
 
 
-def _channels(detector: Detector) -> list[int]:
+def head_channels(detector: Detector) -> list[int]:
     """Channels of the maps a detector's head reads."""
     facts = {fact.name: fact for fact in detector.facts}
     return [facts[name].out_channels for name in detector.spec.head.inputs]

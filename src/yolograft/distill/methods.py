@@ -21,7 +21,7 @@ from yolograft.graph.spec import ModuleRef
 @dataclass(frozen=True, slots=True)
 class Method:
     """One row. compares: ``maps`` (any family), ``scores`` (one family and class list) or ``edges`` (of these
-    the distributional heads)."""
+    the distributional heads). paper: several of them part by a semicolon."""
 
     name: str
     build: Callable[..., nn.Module]
@@ -49,7 +49,9 @@ METHODS: tuple[Method, ...] = (
         "logit",
         Logit,
         "scores",
-        "Hinton et al. 2015, Distilling the Knowledge in a Neural Network, arXiv 1503.02531",
+        "Hinton et al. 2015, Distilling the Knowledge in a Neural Network, arXiv 1503.02531; "
+        "Yang et al. 2023, Bridging Cross-task Protocol Inconsistency for Distillation in Dense Object "
+        "Detection, arXiv 2308.14286",
         "the class scores of every anchor",
     ),
     Method(
@@ -88,6 +90,8 @@ def check_methods(refs: Sequence[ModuleRef]) -> None:
         raise SpecError("YG447", f"distill:{twice} stands twice in one arm", fix="leave one of them out")
     with torch.device("meta"):  # where nothing is drawn
         for ref in refs:
+            if ref.init != "paper":
+                raise SpecError("YG447", f"distill:{ref.module} has no init", fix="leave init out")
             build_method(ref, (1,), (1,))
 
 

@@ -31,4 +31,7 @@ class Teacher:
         began = time.perf_counter()
         with watching(self.detector) as seen:
             raw = self.detector(self.detector.normalise(images))
+        if images.is_cuda:
+            # Else the first arm that learns from it would pay for the whole look.
+            torch.cuda.synchronize(images.device)
         return View(self.detector, seen[0], raw, seconds=time.perf_counter() - began)

@@ -128,7 +128,7 @@ class ArmRun:
         self._tuning.hold_still(self.epochs)
         with own_failures_in_one_line(self.arm.code):
             losses = self._losses(images, targets, shown)
-        extra = self.detector.auxiliary_loss(targets)
+            extra = self.detector.auxiliary_loss(targets)
         total = losses.total if extra is None else losses.total + extra
         if not math.isfinite(total.item()):
             self._diverge(f"loss {total.item()}", image_ids)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from yolograft.data.eval_stream import EvalBatch, EvalStream
-from yolograft.engine.candidates import scenes
+from yolograft.engine.candidates import on_cpu, scenes
 from yolograft.metrics.detections import DetectionTable
 from yolograft.models.detector import Detector
 from yolograft.ops.nms import empty_detections, suppress
@@ -54,7 +54,9 @@ def detect(
     method = read_suppression(how.nms)
     found = [empty_detections() for _ in range(images)]
     for scene in scenes(detector, batches, confidence=how.confidence):
-        kept = suppress(scene.found, method=method, confidence=how.confidence, iou=how.iou, limit=how.limit)
+        # Sums over boxes have no fixed order on a GPU; hard has no sums.
+        offer = scene.found if method.name == STANDARD else on_cpu(scene.found)
+        kept = suppress(offer, method=method, confidence=how.confidence, iou=how.iou, limit=how.limit)
         original = scene.to_original(kept.boxes)
         found[scene.image] = Detections(original.cpu(), kept.scores.cpu(), kept.labels.cpu())
     return found

@@ -6,19 +6,21 @@ three allocator settings stop that. Elsewhere nothing is changed.
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from yolograft.data.memory import available_bytes
-from yolograft.distill.distiller import Distiller
+from yolograft.distill.distiller import Distiller, head_channels
+from yolograft.distill.view import View
 from yolograft.engine.arm import Arm
 from yolograft.engine.recipe import Recipe
-from yolograft.metrics.cost import training_memory_mb
+from yolograft.metrics.cost import saved_bytes, training_memory_mb
 from yolograft.models.build import build
 from yolograft.models.codebook import own_failures_in_one_line
 from yolograft.models.detector import Detector
@@ -48,7 +50,7 @@ class Need:
     """Counted memory of a training step, bytes: fixed + batch * image.
 
     fixed: weights, gradients, two moments and the EMA; a teacher and what it makes stand beside the net.
-    image: activations of one image.
+    image: activations of one image, those of its lesson among them.
     """
 
     fixed: float
@@ -68,15 +70,43 @@ def need_of(arm: Arm, recipe: Recipe) -> Need:
     fixed = 20.0 * _count(detector)
     with own_failures_in_one_line(arm.code):
         image = training_memory_mb(detector, recipe.largest_size(), batch=1) * 2**20 - fixed
-    return Need(fixed + _taught_bytes(arm, detector), HELD_BESIDE * image)
+    lesson = need_of_lesson(arm, detector, recipe.largest_size())
+    return Need(fixed + lesson.fixed, HELD_BESIDE * (image + lesson.image))
 
 
-def _taught_bytes(arm: Arm, detector: Detector) -> float:
-    """What a teacher weighs, and what trains beside the detector because of it."""
+def need_of_lesson(arm: Arm, detector: Detector, imgsz: tuple[int, int]) -> Need:
+    """What learning from a teacher adds to a step of an arm; nothing for an arm without one.
+
+    fixed: the teacher, and what trains beside the detector. image: what the teacher shows, and what the
+    methods keep for the backward pass, at (height, width) `imgsz`. What the teacher's own forward pass holds
+    for a moment is not in it: that is over before the student's begins.
+    """
     if not arm.distill or arm.teacher is None:
-        return 0.0
-    beside = Distiller(arm.distill, detector, arm.teacher.detector, seed=0)
-    return 20.0 * _count(beside) + 4.0 * _count(arm.teacher.detector)
+        return Need(0.0, 0.0)
+    teacher = arm.teacher.detector
+    beside = Distiller(arm.distill, detector, teacher, seed=0)
+    fixed = 20.0 * _count(beside) + 4.0 * _count(teacher)
+    mine, its = _blank_view(detector, imgsz), _blank_view(teacher, imgsz)
+    for shown in _tensors(mine):
+        shown.requires_grad_()
+    outside = (*beside.parameters(), *_tensors(mine), *_tensors(its))
+    there = {tensor.untyped_storage().data_ptr() for tensor in outside}
+    kept = saved_bytes(lambda: beside(mine, its, draw=0), there)
+    return Need(fixed, kept + sum(tensor.nbytes for tensor in _tensors(its)))
+
+
+@torch.no_grad()
+def _blank_view(detector: Detector, imgsz: tuple[int, int]) -> View:
+    """A view of one image with the right sizes, on the CPU: blank maps, and what the head makes of them."""
+    twin = copy.deepcopy(detector).cpu().eval()
+    height, width = imgsz
+    levels = zip(head_channels(detector), detector.head.strides, strict=True)
+    maps = tuple(torch.zeros(1, channels, height // s, width // s) for channels, s in levels)
+    return View(twin, maps, twin.head(maps))
+
+
+def _tensors(view: View) -> tuple[Tensor, ...]:
+    return (*view.maps, *(tensor for level in view.raw.levels for tensor in level))
 
 
 def _count(module: nn.Module) -> int:

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 
 from yolograft.errors import SpecError
+from yolograft.graph.sites import FUSIONS
 from yolograft.graph.spec import Args, ModuleRef, Scalar, frozen_args
 
 MODES = ("after", "before", "inside", "replace", "edge")
@@ -82,7 +83,8 @@ def parse_graft(text: str, *, init: str = "paper") -> GraftSpec:
     """Read one graft expression.
 
     Args:
-        init: how modules start whose expression does not say: ``paper`` or ``identity``.
+        init: how modules start whose expression does not say: ``paper`` or ``identity``. Necks, joins and
+            distillation have no identity form, and take it from nobody.
 
     Raises:
         SpecError: the text does not follow the grammar (YG110-YG116).
@@ -137,8 +139,7 @@ def _parse_term(part: str, source: str, init: str) -> GraftTerm:
             raise SpecError(
                 "YG111", cause, where=source, fix=f"write {kind}:NAME or {kind}:NAME:option=value"
             )
-        # A distillation places nothing that could start as the identity.
-        return GraftTerm(_parse_module(name, source, init if kind == NECK else "paper"), (), kind)
+        return GraftTerm(_parse_module(name, source, "paper"), (), kind)
     module_text, at, site_text = text.rpartition("@")
     if not at or not module_text.strip() or not site_text.strip():
         raise SpecError(
@@ -184,7 +185,7 @@ def _parse_module(text: str, source: str, init: str) -> ModuleRef:
             raise SpecError("YG115", f"cannot read '{rest}' after module '{name}'", where=source)
         options = rest[1:]
     args = dict(_parse_options(options, source))
-    init = str(args.pop("init", init))
+    init = str(args.pop("init", "paper" if name in FUSIONS else init))
     if init not in ("paper", "identity"):
         raise SpecError("YG116", f"init={init}", where=source, fix="use init=paper or init=identity")
     return ModuleRef(name, frozen_args(args), init)

@@ -24,7 +24,7 @@ def graft(spec: ModelSpec, *grafts: GraftSpec) -> ModelSpec:
 
     Raises:
         SpecError: a site does not exist, cannot take that placement, or nobody reads the graft; a neck that
-            does not fit (YG180-YG182), or two of them (YG182).
+            does not fit (YG180-YG182), two of them, or a join exchanged twice (YG182); no join (YG183).
     """
     necks = [ref for item in grafts for ref in item.of_kind(NECK)]
     if len(necks) > 1:
@@ -109,6 +109,9 @@ def _insert_on_edge(spec: ModelSpec, ref: ModuleRef, reader: str, read: str) -> 
 def _exchange_join(spec: ModelSpec, ref: ModuleRef, site: Site) -> ModelSpec:
     """The join that a connection leads into, weighed or gated from now on; it has no identity form."""
     old = join_of(spec, site.target, site.to)
+    if old.module in FUSIONS and "+" in old.name:
+        cause = f"{site.text()} leads into {old.name}: this join has already been exchanged"
+        raise SpecError("YG182", cause, fix="name each join once")
     new = LayerSpec(_graft_name(spec, old.name, ref), ref.module, old.inputs, ref.args)
     layers = (new if layer is old else _reread(layer, old.name, new.name) for layer in spec.layers)
     sites = tuple((role, new.name if layer == old.name else layer) for role, layer in spec.sites)

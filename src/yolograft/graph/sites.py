@@ -98,10 +98,11 @@ def join_of(spec: ModelSpec, source: str, target: str) -> LayerSpec:
         SpecError: there is no such connection (YG121), or it is joined with no other (YG183).
     """
     edge_slot(spec, source, target)
-    layer = origin(spec, target)
+    start, layer = resolve(spec, source), origin(spec, target)
+    known = {each.name: each for each in spec.layers}
     while layer.module not in JOINS:
-        known = {each.name: each for each in spec.layers}
-        if len(layer.inputs) != 1 or layer.inputs[0] not in known:
+        # What lies in front of `start` is joined before the connection begins.
+        if len(layer.inputs) != 1 or layer.inputs[0] not in known or layer.inputs[0] == start:
             cause = f"{source}..{target} leads into no join: '{layer.name}' is a {layer.module}"
             joins = [each.name for each in spec.layers if each.module in JOINS]
             raise SpecError("YG183", cause, fix=f"joins: {', '.join(joins) or 'none'}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from yolograft.errors import SpecError
+from yolograft.errors import ModuleError, SpecError
 from yolograft.graph.spec import IMAGE, ModelSpec
 from yolograft.types import RawPredictions, Targets
 
@@ -99,13 +99,19 @@ class Detector(nn.Module):
         The penalties of modules that define ``auxiliary_loss()``, and, given the targets of the last batch,
         what ``supervise(targets, image_size=(H, W))`` of every module in training mode returns: a batch mean,
         here times the batch size as a criterion's total is. Both come weighted.
+
+        Raises:
+            ModuleError: a module returns anything but a tensor of one element (YG208).
         """
-        terms = [module.auxiliary_loss() for module in self._defining("auxiliary_loss")]
+        terms = [
+            _one_number(m, "auxiliary_loss", m.auxiliary_loss()) for m in self._defining("auxiliary_loss")
+        ]
         if targets is not None:
             for module in self._defining("supervise"):
                 # A module that fine-tuning holds still learns nothing.
                 if module.training:
-                    terms.append(module.supervise(targets, image_size=self._image_size) * targets.batch_size)
+                    mean = module.supervise(targets, image_size=self._image_size)
+                    terms.append(_one_number(module, "supervise", mean) * targets.batch_size)
         return torch.stack(terms).sum() if terms else None
 
     def _defining(self, method: str) -> Iterator[Any]:
@@ -115,26 +121,35 @@ class Detector(nn.Module):
         """How crowded each anchor's place is, float32 [B, A] in 0..1, in the order of `decode`.
 
         Read off the attribute ``density`` [B, 1, H, W] that grafted modules keep of the last forward pass, by
-        the size of the map: of several on one level the last counts, a level without one has 0. None without
-        any.
+        the size of the map: of several on one level the last counts, a level without one has 0. None where no
+        level has one.
         """
         maps = [getattr(module, "density", None) for module in self.layers.modules()]
         found = {
-            (density.shape[2], density.shape[3]): density.detach().float()
+            tuple(density.shape[2:]): density.detach().float()
             for density in maps
             if isinstance(density, Tensor) and density.ndim == 4 and density.shape[1] == 1
         }
-        if not found:
+        sizes = [tuple(side // stride for side in self._image_size) for stride in self.head.strides]
+        like = next((found[size] for size in sizes if size in found), None)
+        if like is None:
             return None
-        like = next(iter(found.values()))
         anchors = getattr(self.head, "anchors", None)
         repeats = 1 if anchors is None else anchors.shape[1]
         levels = []
-        for stride in self.head.strides:
-            height, width = (side // stride for side in self._image_size)
-            density = found.get((height, width), like.new_zeros(len(like), 1, height, width))
+        for size in sizes:
+            density = found.get(size, like.new_zeros(len(like), 1, *size))
             levels.append(density.flatten(1).repeat(1, repeats))
         return torch.cat(levels, 1)
+
+
+def _one_number(module: nn.Module, method: str, loss: object) -> Tensor:
+    """A module's loss as a scalar: one of several elements would be spread over the batch unseen."""
+    if isinstance(loss, Tensor) and loss.numel() == 1:
+        return loss.reshape(())
+    kind = f"shape {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+    cause = f"{type(module).__name__}.{method} returns {kind}, a tensor of one element expected"
+    raise ModuleError("YG208", cause, fix="reduce it: loss.mean(); see `yolograft doctor`")
 
 
 def _execution_plan(spec: ModelSpec) -> tuple[tuple[str, tuple[str, ...], bool, tuple[str, ...]], ...]:

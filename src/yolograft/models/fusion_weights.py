@@ -12,12 +12,13 @@ from yolograft.models.detector import Detector, key_of
 
 @torch.no_grad()
 def fusion_weights(detector: Detector) -> dict[str, dict[str, float]]:
-    """Of every join that weighs its maps: the layer it reads -> its normalised weight. Empty without any."""
+    """Of every join that learns to weigh: the layer it reads -> its normalised weight. Empty without any."""
     found = {}
     for layer in detector.spec.layers:
-        weights: Any = getattr(detector.layers[key_of(layer.name)], "weights", None)
-        if layer.module in FUSIONS and weights is not None:
-            found[layer.name] = dict(zip(layer.inputs, weights().tolist(), strict=True))
+        shares: Any = getattr(detector.layers[key_of(layer.name)], "shares", None)
+        # Under fusion=sum nothing is learned, and there is nothing to follow.
+        if layer.module in FUSIONS and shares is not None and [*shares.parameters()]:
+            found[layer.name] = dict(zip(layer.inputs, shares().tolist(), strict=True))
     return found
 
 

@@ -12,6 +12,8 @@ from yolograft.types import Detections
 
 # Suppression is quadratic in the worst case; an untrained net can score every anchor for every class.
 MAX_CANDIDATES = 30_000
+# Farther out, areas and squared distances leave the range of float32, and overlaps are no numbers.
+FARTHEST = 1e15
 
 
 class Candidates(NamedTuple):
@@ -33,14 +35,17 @@ def candidates(
 ) -> Candidates:
     """A box once for every class whose score exceeds ``confidence``, the best `MAX_CANDIDATES` of them.
 
+    A box that is not finite, or beyond `FARTHEST`, is none.
+
     Args:
         boxes: [A, 4] xyxy, any frame. scores: [A, C] in 0..1. density: [A] or None.
     """
-    anchor, label = (scores > confidence).nonzero(as_tuple=True)
+    within = (boxes.float().abs() <= FARTHEST).all(1)
+    anchor, label = ((scores > confidence) & within[:, None]).nonzero(as_tuple=True)
     score = scores[anchor, label].float()
     if score.numel() > MAX_CANDIDATES:
-        score, top = score.topk(MAX_CANDIDATES)
-        anchor, label = anchor[top], label[top]
+        top = score.argsort(descending=True, stable=True)[:MAX_CANDIDATES]
+        score, anchor, label = score[top], anchor[top], label[top]
     crowding = None if density is None else density[anchor].float()
     return Candidates(boxes[anchor].float(), score, label, anchor, crowding)
 

@@ -128,22 +128,30 @@ def _timed(
 
 def _another(manifest: Mapping[str, Any], pilot: Mapping[str, Any]) -> str:
     """In which respect a pilot is another experiment than the planned one; empty where it is the same."""
-    planned, piloted = (key_of(one, _first_arm(one)) for one in (manifest, pilot))
+    planned, piloted = (key_of(one, _first_arm(one)["label"]) for one in (manifest, pilot))
     apart = (manifest["branch_at"] is None) != (pilot["branch_at"] is None)
-    return planned.differs(piloted) or ("design" if apart else "")
+    lessons = _lessons(manifest) != _lessons(pilot)
+    return planned.differs(piloted) or ("distillation" if lessons else "design" if apart else "")
 
 
-def _first_arm(manifest: Mapping[str, Any]) -> str:
-    """The label of the first baseline, or of the first arm of a study without one."""
+def _first_arm(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first baseline, or the first arm of a study without one."""
     arms = manifest["arms"]
-    return str(next((arm for arm in arms if arm["baseline"]), arms[0])["label"])
+    return next((arm for arm in arms if arm["baseline"]), arms[0])
+
+
+def _lessons(manifest: Mapping[str, Any]) -> list[object]:
+    """By which methods and from whom the first arm learns; nothing for one without a teacher."""
+    methods = _first_arm(manifest).get("distill")
+    return [methods, manifest["teacher"]["sha256"]] if methods else []
 
 
 def _pace_of(manifest: Mapping[str, Any]) -> list[object]:
     """What the images a second of a study depend on, what its grafts cost left aside."""
     specs = sorted(arm["spec_sha256"] for arm in manifest["arms"] if arm["baseline"])
     machine = [manifest["environment"].get(key) for key in ("device", "precision", "threads")]
-    return [specs, list(manifest["recipe"]["imgsz"]), machine]
+    teacher = (manifest["teacher"] or {}).get("sha256")
+    return [specs, list(manifest["recipe"]["imgsz"]), machine, teacher]
 
 
 def _spec(arm: Mapping[str, Any]) -> ModelSpec:

@@ -43,7 +43,7 @@ from yolograft.study.plan_facts import arm_facts, data_facts
 from yolograft.study.sees import noise_of_bank, sees_line
 from yolograft.study.start import about_weights
 from yolograft.study.statistics.looks import look_alphas
-from yolograft.study.teacher import about_teacher, check_teaching, open_teacher, with_lessons
+from yolograft.study.teacher import about_teacher, check_teaching, open_teacher, read_teacher, with_lessons
 from yolograft.study.warnings import data_warnings
 
 SCHEMA = 1
@@ -140,9 +140,10 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
     source = read_source(Path(plan.weights), force=plan.force) if plan.weights else None
     stock, anchors = _stock(plan, source, dataset, train, code)
     planned, controls = _arms(plan, stock, code)
-    arms = [arm_facts(item, code) for item in planned]
+    arms = [arm_facts(item, stock[item.model], code, branch=plan.branch) for item in planned]
     _check_arms(plan, planned, arms, code)
-    each, teacher = _each(plan, planned, arms, dataset.names, code)
+    data = data_facts(plan.data, dataset, held_out)
+    each, teacher = _each(plan, planned, arms, data, code)
     check_weights(source, each, plan)
     recipe, choice = _recipe(plan, each, precision, images=len(train))
     manifest = {
@@ -156,7 +157,7 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         "levels": list(plan.levels),
         "anchors": anchors or None,
         "family": planned[0].spec.family,
-        "data": data_facts(plan.data, dataset, held_out),
+        "data": data,
         "arms": arms,
         "ablation": plan.ablation,
         **about_weights(plan.weights, source, force=plan.force),
@@ -242,19 +243,19 @@ def _each(
     plan: Plan,
     planned: Sequence[PlannedArm],
     rows: Sequence[Mapping[str, Any]],
-    names: Sequence[str],
+    data: Mapping[str, Any],
     code: Codebook,
 ) -> tuple[list[Arm], dict[str, Any] | None]:
     """The arms as they are trained, and what the manifest says of the teacher, once all go together."""
     arms = [Arm(item.label, item.spec, code_of(item.spec, code)) for item in planned]
     if not plan.teacher:
         return arms, None
-    stored = read_source(Path(plan.teacher))
+    stored = read_teacher(plan.teacher)
     about = about_teacher(plan.teacher, stored)
     teacher = open_teacher(stored, about, code)
     check_size(plan.recipe, stride=teacher.detector.stride, model=f"the teacher, {about['model']},")
     arms = with_lessons(arms, rows, teacher)
-    check_teaching(arms, about, names)
+    check_teaching(arms, about, data)
     return arms, about
 
 

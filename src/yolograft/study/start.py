@@ -18,7 +18,7 @@ from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Progress
 from yolograft.errors import StudyError
 from yolograft.graph.anchors import ANCHORS
-from yolograft.graph.necks.table import NO_IDENTITY, other_neck
+from yolograft.graph.necks.table import NO_IDENTITY, no_identity, other_neck
 from yolograft.models.build import build
 from yolograft.models.detector import Detector, key_of
 from yolograft.models.weights import LoadReport, kept_weights, prove_identity
@@ -117,7 +117,7 @@ def with_weights(
     if _other_boxes(arm, source, report):
         # Maps alone would look identical: a decoded box is a map times an anchor.
         progress.note(f"{arm.label}: anchors changed: the kept head predicts other boxes")
-    elif other_neck(arm.spec, source.spec):
+    elif no_identity(arm.spec, source.spec):
         progress.note(f"{arm.label}: {NO_IDENTITY}")
     elif report.new and not report.missing and not report.remade and _all_identity(arm):
         base = build(source.spec, code=arm.code)

@@ -22,7 +22,7 @@ from yolograft.engine.candidates import Scene, merged, on_cpu, scenes
 from yolograft.engine.evaluate import EvalSettings, evaluate
 from yolograft.errors import SpecError
 from yolograft.metrics.detections import DetectionTable
-from yolograft.metrics.influence import influence
+from yolograft.metrics.influence import grouped, influence
 from yolograft.metrics.matches import build_match_table
 from yolograft.models.detector import Detector
 from yolograft.ops.nms import empty_detections, suppress
@@ -40,18 +40,18 @@ class Asked:
     """What to compare: the methods, the first of which is the base.
 
     sizes: input sizes (H, W) whose candidates are merged; none for the plain size alone. calibrate: split the
-    levels' offsets are fitted on; empty for none.
+    levels' offsets are fitted on; None for none.
     """
 
     methods: tuple[Suppression, ...]
     sizes: tuple[tuple[int, int], ...] = ()
-    calibrate: str = ""
+    calibrate: str | None = None
     settings: EvalSettings = field(default_factory=EvalSettings)
 
     @property
     def several(self) -> bool:
         """Whether there is anything to compare."""
-        return bool(len(self.methods) > 1 or self.sizes or self.calibrate)
+        return bool(len(self.methods) > 1 or self.sizes or self.calibrate is not None)
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,31 @@ class _Row:
 
 
 def compare_suppressions(
-    detector: Detector, dataset: Dataset, asked: Asked, *, split: str, imgsz: tuple[int, int], batch: int = 16
+    detector: Detector,
+    dataset: Dataset,
+    asked: Asked,
+    *,
+    split: str,
+    imgsz: tuple[int, int],
+    batch: int = 16,
+    groups: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """The scores of every way in points and its difference to the first, as JSON values.
 
     ``rows``: nms, sizes, calibrated, the scores of `score_table`, ``ms`` and, but for the first,
-    ``difference`` by metric: delta, low, high (null where unknown) at ``level``. ``offsets``: of the levels,
-    in logits.
+    ``difference`` by metric: delta, low, high (null where unknown) at ``level``, all of which hold together
+    at 95 %. ``groups``: how many, null where images count as independent. ``offsets``: of the levels, in
+    logits.
+
+    Args:
+        groups: of every image of the split, where groups of images are what is drawn.
 
     Raises:
         SpecError: levels would be calibrated on the split that is evaluated (YG374); a method takes predicted
             density and there is none (YG370).
         DataError: there is no such split (YG304), or a size the detector cannot take (YG331).
     """
-    if asked.calibrate and dataset.fingerprint(asked.calibrate) == dataset.fingerprint(split):
+    if asked.calibrate is not None and dataset.fingerprint(asked.calibrate) == dataset.fingerprint(split):
         cause = f"levels cannot be calibrated on '{asked.calibrate}': it is the split that is evaluated"
         raise SpecError("YG374", cause, fix="--calibrate-levels train")
     records = dataset.split(split)
@@ -92,26 +103,35 @@ def compare_suppressions(
         offered(records, (imgsz,)), asked, len(records), {"sizes": [list(imgsz)], "calibrated": False}
     )
     offsets: tuple[float, ...] = ()
-    if asked.sizes or asked.calibrate:
+    if asked.sizes or asked.calibrate is not None:
         sizes = asked.sizes or (imgsz,)
         pool: Iterable[Scene] = offered(records, sizes)
-        if asked.calibrate:
+        if asked.calibrate is not None:
             fitted = fitting_images(dataset.split(asked.calibrate))
             offsets = level_offsets(offered(fitted, sizes), fitted)
             pool = (calibrated(scene, offsets) for scene in pool)
-        about = {"sizes": [list(s) for s in sizes], "calibrated": bool(asked.calibrate)}
+        about = {"sizes": [list(s) for s in sizes], "calibrated": asked.calibrate is not None}
         rows += _applied(pool, asked, len(records), about)
-    fingerprint = dataset.fingerprint(split)
-    judged = _judged(rows, records, dataset.names, fingerprint)
-    return {"images": len(records), **judged, "offsets": list(offsets)}
+    about = {"images": len(records), "groups": None if groups is None else len(set(groups))}
+    judged = _judged(rows, records, dataset.names, dataset.fingerprint(split), groups)
+    return {**about, **judged, "offsets": list(offsets)}
 
 
 def scores_as_asked(
-    detector: Detector, dataset: Dataset, asked: Asked, *, split: str, imgsz: tuple[int, int], batch: int = 16
+    detector: Detector,
+    dataset: Dataset,
+    asked: Asked,
+    *,
+    split: str,
+    imgsz: tuple[int, int],
+    batch: int = 16,
+    groups: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """`compare_suppressions` where several ways are asked for, else the `score_table` of the one."""
     if asked.several:
-        return compare_suppressions(detector, dataset, asked, split=split, imgsz=imgsz, batch=batch)
+        return compare_suppressions(
+            detector, dataset, asked, split=split, imgsz=imgsz, batch=batch, groups=groups
+        )
     stream = EvalStream(dataset.split(split), imgsz=imgsz, batch=batch, stride=detector.stride)
     how = replace(asked.settings, nms=asked.methods[0].text())
     table = evaluate(detector, stream, fingerprint=dataset.fingerprint(split), settings=how)
@@ -137,7 +157,11 @@ def _applied(pool: Iterable[Scene], asked: Asked, images: int, about: Mapping[st
 
 
 def _judged(
-    rows: Sequence[_Row], records: Sequence[ImageRecord], names: Sequence[str], fingerprint: str
+    rows: Sequence[_Row],
+    records: Sequence[ImageRecord],
+    names: Sequence[str],
+    fingerprint: str,
+    groups: Sequence[int] | None,
 ) -> dict[str, Any]:
     """The rows with their scores, and each one's differences to the first."""
     told: list[dict[str, Any]] = []
@@ -147,8 +171,9 @@ def _judged(
         matches = build_match_table(records, table, len(names))
         scores = score_table(records, table, names, matches=matches)
         told.append({**row.about, **scores, "ms": round(row.milliseconds, 3)})
-        psi.append({key: 100 * influence(matches, iou=iou) for key, iou in JUDGED.items()})
-    others = max(len(rows) - 1, 1)
+        own = {key: 100 * influence(matches, iou=iou) for key, iou in JUDGED.items()}
+        psi.append(own if groups is None else {key: grouped(one, groups) for key, one in own.items()})
+    others = max(len(rows) - 1, 1) * len(JUDGED)
     for row, mine in zip(told[1:], psi[1:], strict=True):
         row["difference"] = {
             key: _difference(told[0][key], row[key], psi[0][key], mine[key], others) for key in JUDGED

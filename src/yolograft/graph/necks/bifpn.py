@@ -37,6 +37,7 @@ def bifpn(frame: Frame, *, repeats: int = 1, fusion: str = "fast") -> tuple[list
 def _once(
     frame: Frame, maps: Mapping[int, str], prefix: str, fusion: str
 ) -> tuple[list[LayerSpec], dict[int, str]]:
+    """One run of the two paths. A join reads the map of its path first, as in PAN: a gate passes that one."""
     rows: list[LayerSpec] = []
 
     def node(name: str, level: int, inputs: tuple[str, ...]) -> str:
@@ -48,15 +49,17 @@ def _once(
     between = {frame.top: maps[frame.top]}
     for level in range(frame.top - 1, frame.low - 1, -1):
         name = f"{prefix}.td{level}" if level > frame.low else f"{prefix}.p{level}"
-        narrow = frame.narrow(f"{prefix}.lat{level + 1}", level, between[level + 1])
+        # A family whose PAN has no laterals gets none: the role says what to rebuild.
+        lateral = f"{prefix}.lat{level + 1}" if frame.lateral else f"{name}.narrow"
+        narrow = frame.narrow(lateral, level, between[level + 1])
         up = frame.grow(name, narrow.name)
         rows += [narrow, up]
-        between[level] = node(name, level, (maps[level], up.name))
+        between[level] = node(name, level, (up.name, maps[level]))
     outputs = {frame.low: between[frame.low]}
     for level in range(frame.low + 1, frame.top + 1):
         name = f"{prefix}.p{level}"
         rows.append(frame.shrink(name, level - 1, outputs[level - 1]))
-        # At the top level the input and the map in between are the same.
-        inputs = dict.fromkeys((maps[level], between[level], rows[-1].name))
+        # At the top level the map in between and the input are the same.
+        inputs = dict.fromkeys((rows[-1].name, between[level], maps[level]))
         outputs[level] = node(name, level, tuple(inputs))
     return rows, outputs

@@ -3,7 +3,7 @@
 Block, width, depth and strided convolution are read off the neck the spec has, so that every family, every
 scale and a user's own file keep theirs. Layers that play one part bear one name in every neck:
 
-    neck.lat5   1x1 convolution of the map on its way from level 5 down to 4
+    neck.lat5   1x1 convolution of the map on its way from level 5 down to 4, in a family that has it in PAN
     neck.td4    block of the top-down path at level 4
     neck.p4     block whose output the head reads at level 4; p4.down, p4.cat stand in front of it
 """
@@ -89,7 +89,7 @@ def read_frame(spec: ModelSpec, levels: Sequence[int]) -> tuple[Frame, list[Laye
     if not stages or not had:
         missing = "neck.p3" if stages else "backbone.p3"
         raise _missing(spec, missing)
-    top, low = stages[-1], min(levels)
+    top, low = _pooled(spec, stages), min(levels)
     maps = {level: roles.get(f"backbone.p{level}", "") for level in range(low, top)}
     for level, name in maps.items():
         if not name:
@@ -101,9 +101,19 @@ def read_frame(spec: ModelSpec, levels: Sequence[int]) -> tuple[Frame, list[Laye
     )
     beyond = []
     for level in range(top + 1, max(levels) + 1):
+        if level in stages:
+            maps[level] = roles[f"backbone.p{level}"]
+            continue
         beyond.append(frame.shrink(f"backbone.p{level}", level, maps[level - 1]))
         maps[level] = beyond[-1].name
     return frame, beyond
+
+
+def _pooled(spec: ModelSpec, stages: Sequence[int]) -> int:
+    """The level of the pooling pyramid, where the backbone ends; what an earlier neck added lies beyond."""
+    roles, order = dict(spec.sites), [layer.name for layer in spec.layers]
+    end = order.index(roles.get("backbone.sppf", roles[f"backbone.p{stages[-1]}"]))
+    return max(level for level in stages if order.index(roles[f"backbone.p{level}"]) <= end)
 
 
 def _block(spec: ModelSpec, level: int, top: int, had: Sequence[int]) -> LayerSpec:

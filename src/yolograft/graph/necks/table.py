@@ -20,7 +20,7 @@ from yolograft.graph.necks.pan import pan
 from yolograft.graph.sites import FUSIONS
 from yolograft.graph.spec import Args, LayerSpec, ModelSpec, ModuleRef, Value, frozen_args
 
-NO_IDENTITY = "another neck or join has no identity form: it changes what the net computes from the start"
+NO_IDENTITY = "another neck, join or level has no identity form: it changes the net's outputs from the start"
 LOWEST, HIGHEST, MOST_REPEATS = 2, 6, 8
 LEVELS = "levels"
 _LEVEL = re.compile(rf"p([{LOWEST}-{HIGHEST}])")
@@ -119,11 +119,16 @@ def with_neck(spec: ModelSpec, ref: ModuleRef) -> ModelSpec:
 def other_neck(spec: ModelSpec, source: ModelSpec) -> bool:
     """Whether a detector is another one with its neck, or a join of it, exchanged.
 
-    It has no identity form then, and of the weights of the neck only what kept its shape carries over. A
-    neck that only has the joins of ``source``, or predicts on other levels, is none.
+    Of the weights of the neck only what kept its shape carries over then. A neck that only has the joins of
+    ``source``, or predicts on other levels, is none.
     """
     same = _outputs(spec) == _outputs(source)
     return same and _parts(source) <= _parts(spec) and bool(_marks(spec) - _marks(source))
+
+
+def no_identity(spec: ModelSpec, source: ModelSpec) -> bool:
+    """Whether a detector cannot start as another: it predicts on other levels, or `other_neck`."""
+    return _outputs(spec) != _outputs(source) or other_neck(spec, source)
 
 
 def _marks(spec: ModelSpec) -> set[tuple[str, str]]:

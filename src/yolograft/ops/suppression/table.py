@@ -22,27 +22,36 @@ from yolograft.types import Detections
 
 # What an option may be: one of some words, or a number above the first and up to the second.
 Allowed = tuple[str, ...] | tuple[float, float]
-_SHARE, _ANY = (0.0, 1.0), (0.0, math.inf)
-_DECAY: Mapping[str, Allowed] = {"method": ("gaussian", "linear"), "sigma": _ANY}
+# Below the least sigma an exponential of float32 is no number any more.
+_SHARE, _SIGMA = (0.0, 1.0), (1e-6, math.inf)
+_IOU: Mapping[str, Allowed] = {"iou": _SHARE}
+_DECAY: Mapping[str, Allowed] = {"method": ("gaussian", "linear"), "sigma": _SIGMA}
+_OF_GAUSSIAN = {"sigma": ("method", "gaussian")}
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A function of this room and the options it takes beside ``iou``, which all take."""
+    """A function of this room and the options it takes; the first of some words is the default.
+
+    only: option -> (another one, the value of that at which it is read).
+    """
 
     function: Callable[..., Detections]
-    options: Mapping[str, Allowed] = field(default_factory=dict)
+    options: Mapping[str, Allowed] = field(default_factory=lambda: _IOU)
+    only: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 METHODS: Mapping[str, Method] = {
     "hard": Method(hard),
-    "soft": Method(soft, _DECAY),
+    "soft": Method(soft, {**_IOU, **_DECAY}, {**_OF_GAUSSIAN, "iou": ("method", "linear")}),
     "diou": Method(diou),
-    "weighted": Method(weighted, {"by": ("score", "score_iou")}),
+    "weighted": Method(weighted, {**_IOU, "by": ("score", "score_iou")}),
     "adaptive": Method(adaptive),
-    "adaptive_free": Method(adaptive_free, {"same": _SHARE, "share": _SHARE}),
-    "cluster": Method(cluster, {"penalty": ("none", "score"), "sigma": _ANY}),
-    "matrix": Method(matrix, _DECAY),
+    "adaptive_free": Method(adaptive_free, {**_IOU, "same": _SHARE, "share": _SHARE}),
+    "cluster": Method(
+        cluster, {**_IOU, "penalty": ("none", "score"), "sigma": _SIGMA}, {"sigma": ("penalty", "score")}
+    ),
+    "matrix": Method(matrix, _DECAY, _OF_GAUSSIAN),
 }
 
 
@@ -51,7 +60,7 @@ class Suppression:
     """A method and its options, checked when made.
 
     Raises:
-        SpecError: no method of that name (YG371), or an option that it does not take (YG372).
+        SpecError: no method of that name (YG371), or an option that it does not take or read (YG372).
     """
 
     name: str = "hard"
@@ -64,6 +73,7 @@ class Suppression:
         given = [key for key, _ in self.options]
         for key, value in self.options:
             _check(self.name, key, value, twice=given.count(key) > 1)
+        _check_read(self.name, dict(self.options))
 
     def text(self) -> str:
         """The method as a user types it."""
@@ -129,7 +139,7 @@ def _option(text: str) -> tuple[str, Scalar]:
 
 
 def _check(name: str, key: str, value: Scalar, *, twice: bool) -> None:
-    known = {"iou": _SHARE, **METHODS[name].options}
+    known = METHODS[name].options
     if key not in known:
         raise SpecError(
             "YG372", f"{name} has no option '{key}'", where="--nms", fix=f"it takes {', '.join(known)}"
@@ -142,6 +152,16 @@ def _check(name: str, key: str, value: Scalar, *, twice: bool) -> None:
     else:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         right = number and first < value <= last  # type: ignore[operator]
-        wanted = "a number above 0" + (f" and up to {last:g}" if last < math.inf else "")
+        wanted = f"a number above {first:g}" + (f" and up to {last:g}" if last < math.inf else "")
     if not right:
         raise SpecError("YG372", f"{name}: {key}={value}", where="--nms", fix=f"{key} is {wanted}")
+
+
+def _check_read(name: str, given: Mapping[str, Scalar]) -> None:
+    """Refuse an option that has no effect beside the others."""
+    method = METHODS[name]
+    for key, (other, wanted) in method.only.items():
+        value = given.get(other, method.options[other][0])
+        if key in given and value != wanted:
+            cause = f"{name} does not read {key} where {other} is {value}"
+            raise SpecError("YG372", cause, where="--nms", fix=f"add {other}={wanted}, or leave {key} out")

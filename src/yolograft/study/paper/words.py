@@ -56,9 +56,10 @@ METHOD_WORDS: dict[str, tuple[str, str]] = {
         "各组从同一份已训练的权重开始；嫁接模块的张量为新初始化。",
     ),
     "m_teacher": (
-        "Arms with a distillation learned from {model} (weights sha256 {sha256}) beside the boxes; it saw "
-        "each batch once for all of them.",
-        "带蒸馏的组除标注框外还向 {model}（权重 sha256 {sha256}）学习；它对每个批次只前向一次，供各组共用。",
+        "Arms with a distillation learned from {model} (weights sha256 {sha256}) beside the boxes; what is "
+        "found of them holds for this one teacher, whose own training is in no interval.",
+        "带蒸馏的组除标注框外还向 {model}（权重 sha256 {sha256}）学习；"
+        "其结论只针对这一个教师，教师自身训练的波动不在区间之内。",
     ),
     "m_machine": (
         "Training ran in {precision} on {device} ({versions}); evaluation ran in fp32.",

@@ -2,7 +2,8 @@
 
 Both readings see the same images and the same weights, so images are the only units, and paired: with psi_i
 the influence of image i on each AP (`metrics.influence`), the standard error of the difference is the sd of
-psi_i(new) - psi_i(base) over root N. Student's t with N - 1 degrees of freedom; comparisons with one base
+psi_i(new) - psi_i(base) over root N. Images that belong together are one unit (`metrics.influence.grouped`);
+without groups they count as independent. Student's t with N - 1 degrees of freedom; comparisons with one base
 share the error by Bonferroni, which holds however alike they are. The interval speaks of new images like
 these under these very weights: nothing here says what another training run would give.
 """
@@ -37,10 +38,11 @@ def difference_over_images(
     comparisons: int = 1,
     alpha: float = 0.05,
 ) -> OverImages:
-    """The difference ``delta`` with its interval; the interval is unknown with fewer than 20 images.
+    """The difference ``delta`` with its interval; the interval is unknown with fewer than 20 units.
 
     Args:
-        base, new: influences of the same images, [N]. comparisons: differences that share ``alpha``.
+        base, new: influences of the same images, or groups of images, [N].
+        comparisons: differences that share ``alpha``.
     """
     one, units = alpha / max(comparisons, 1), len(base)
     if units < FEWEST_UNITS or not math.isfinite(delta):

@@ -1,0 +1,110 @@
+"""Necks in a study: how they start from weights, what is new in them, who is cited, how they are measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_study_start import Heard
+from test_study_verdicts import Silent
+
+from yolograft.data.eval_stream import EvalStream
+from yolograft.data.records import ImageRecord
+from yolograft.engine.arm import Arm
+from yolograft.engine.modelfolder import StoredModel
+from yolograft.engine.recipe import Recipe
+from yolograft.errors import CheckpointError
+from yolograft.graph.expr import parse_graft
+from yolograft.graph.graft import graft
+from yolograft.graph.necks.table import NO_IDENTITY
+from yolograft.models.build import build, model_spec
+from yolograft.study.arms import PlannedArm
+from yolograft.study.paper.citations import bibtex, keys_of_graft
+from yolograft.study.plan_facts import arm_facts
+from yolograft.study.report.placement import lay_out
+from yolograft.study.report.reading import read_arms
+from yolograft.study.run import _measures
+from yolograft.study.start import with_weights
+
+STOCK = model_spec("yolox-nano", num_classes=1)
+RECIPE = Recipe(epochs=1, batch=2, imgsz=(64, 128), precision="fp32")
+
+
+def arm(expression: str) -> Arm:
+    return Arm("a", graft(STOCK, parse_graft(expression)))
+
+
+@pytest.fixture(scope="module")
+def source() -> StoredModel:
+    return StoredModel(STOCK, build(STOCK).state_dict(), {}, {"imgsz": [64, 64], "names": ["a"]})
+
+
+@pytest.mark.parametrize("neck", ["pan", "dualpath"])
+def test_levels_added_to_trained_weights_start_and_say_that_they_are_not_the_identity(
+    neck: str, source: StoredModel
+) -> None:
+    heard = Heard()
+    started = with_weights(arm(f"neck:{neck}:levels=p3-p6"), source, RECIPE, heard)
+    assert heard.notes[-1] == f"a: {NO_IDENTITY}"
+    assert started.weights.keys() == source.tensors.keys()
+
+
+def test_levels_that_misplace_tensors_are_forced_or_refused(source: StoredModel) -> None:
+    other = arm("neck:bifpn:levels=p3-p6")
+    with pytest.raises(CheckpointError, match="YG420"):
+        with_weights(other, source, RECIPE, Silent())
+    heard = Heard()
+    assert with_weights(other, source, RECIPE, heard, force=True).weights
+    assert heard.notes[-1] == f"a: {NO_IDENTITY}"
+
+
+def test_what_a_neck_brings_is_new_and_drawn() -> None:
+    spec = arm("neck:bifpn:levels=p3-p6+se@neck.p3").spec
+    facts = arm_facts(PlannedArm("a", "yolox-nano", "x", spec), STOCK, {})
+    new = {row["name"] for row in facts["layers"] if row["new"]}
+    assert new == {layer.name for layer in spec.layers} - {layer.name for layer in STOCK.layers}
+    assert {"backbone.p6.down", "neck.td4.fuse", "neck.p6", "neck.p3+se"} <= new
+    (read,) = read_arms({"arms": [facts]})
+    layout = lay_out(read.layers)
+    shown = {name for c in layout.cells for name in (c.layer.name, *(g.name for g in c.grafts))}
+    # Upsampling, old or new, only resizes: it stays folded into the edges.
+    assert new - shown == {"neck.td5.up"} and 64 in layout.strides
+    plain = arm_facts(PlannedArm("baseline", "yolox-nano", "", STOCK), STOCK, {})
+    assert not any(row["new"] for row in plain["layers"])
+
+
+@pytest.mark.parametrize(("expression", "told"), [("neck:dualpath", True), ("se@neck.p3", False)])
+def test_a_branch_says_that_another_neck_does_not_go_on_as_the_identity(expression: str, told: bool) -> None:
+    item = PlannedArm("a", "yolox-nano", expression, arm(expression).spec)
+    assert (NO_IDENTITY in arm_facts(item, STOCK, {}, branch=True)["notes"]) is told
+    assert NO_IDENTITY not in arm_facts(item, STOCK, {})["notes"]
+
+
+def test_necks_are_cited_as_necks() -> None:
+    assert keys_of_graft("neck:bifpn+bifpn_add@edge:a..b") == ("tan2020efficientdet",)
+    assert keys_of_graft("neck:FPN") == ("lin2017feature",)
+    # A design of ours: no paper is to be credited with it.
+    assert keys_of_graft("neck:dualpath") == ()
+    arms = [{"label": "d", "expression": "neck:dualpath+distill:cwd"}]
+    text = bibtex({"arms": arms})
+    assert "% no paper is known for neck:dualpath" in text and "cbam" not in text.lower()
+    assert "Channel-wise" in text
+
+
+def test_a_baseline_is_measured_as_if_no_arm_of_its_study_had_p6() -> None:
+    def record(height: int, width: int) -> ImageRecord:
+        none = np.zeros(0)
+        boxes, flags = np.zeros((0, 4)), none.astype(bool)
+        return ImageRecord(
+            f"{width}", Path(f"{width}.png"), height, width, boxes, none.astype(int), flags, none, 0, ()
+        )
+
+    records = [record(32, 128), record(64, 64)]
+    manifest = {"arms": [{"layers": [{"stride": 8}, {"stride": widest}]} for widest in (32, 64, 32)]}
+    found = _measures(records, manifest, RECIPE, "none")
+    assert sorted(found) == [32, 64] and found[32].store is found[64].store
+    alone = EvalStream(records, imgsz=RECIPE.imgsz, batch=RECIPE.batch, stride=32, cache="none")
+    assert found[32].letterboxes == alone.letterboxes
+    assert [box.input for box in found[32].letterboxes] == [(32, 128), (64, 64)]
+    assert [box.input for box in found[64].letterboxes] == [(64, 128), (64, 64)]
