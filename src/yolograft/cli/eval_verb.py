@@ -44,7 +44,6 @@ def eval_(
     from yolograft.engine.foreignfolder import lines_of_file
     from yolograft.engine.load import load_detector
     from yolograft.engine.modelfolder import best_warning
-    from yolograft.ops.suppression.table import Suppression
     from yolograft.study.pick import data_of, manifest_of, model_folder
     from yolograft.study.plan import eval_split
     from yolograft.study.suppressions import scores_as_asked
@@ -59,8 +58,7 @@ def eval_(
     asked = (reading or Reading()).asked(detector.stride)
     groups = _groups(manifest_of(folder), dataset.fingerprint(chosen))
     scores = scores_as_asked(detector, dataset, asked, split=chosen, imgsz=size, batch=batch, groups=groups)
-    # The rows of a comparison name their methods themselves.
-    nms = "" if asked.several or asked.methods == (Suppression(),) else asked.methods[0].text()
+    nms = asked.named
     warning, notes = best_warning(stored.about), lines_of_file(folder, stored)
     images = len(dataset.split(chosen))
     if output and output.json:

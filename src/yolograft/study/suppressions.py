@@ -53,6 +53,11 @@ class Asked:
         """Whether there is anything to compare."""
         return bool(len(self.methods) > 1 or self.sizes or self.calibrate is not None)
 
+    @property
+    def named(self) -> str:
+        """The method where it is one and not the standard one; the rows of a comparison name theirs."""
+        return "" if self.several or self.methods == (Suppression(),) else self.methods[0].text()
+
 
 @dataclass(frozen=True)
 class _Row:

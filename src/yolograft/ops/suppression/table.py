@@ -152,7 +152,7 @@ def _check(name: str, key: str, value: Scalar, *, twice: bool) -> None:
     else:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         right = number and first < value <= last  # type: ignore[operator]
-        wanted = f"a number above {first:g}" + (f" and up to {last:g}" if last < math.inf else "")
+        wanted = f"a number above {first:g}" + (f" and up to {last:g}" if last != math.inf else "")
     if not right:
         raise SpecError("YG372", f"{name}: {key}={value}", where="--nms", fix=f"{key} is {wanted}")
 
