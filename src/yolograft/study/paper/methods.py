@@ -124,7 +124,26 @@ def _recipe(results: Mapping[str, Any]) -> Recipe | None:
 
 def _start(results: Mapping[str, Any], words: Wording) -> str:
     known = results.get("from_weights")
-    return "" if known is None else words("m_weights" if known else "m_scratch")
+    if known is None:
+        return ""
+    said = [words("m_weights" if known else "m_scratch"), *(_tuning(results, words) if known else ())]
+    return ("" if words.lang == "zh" else " ").join(said)
+
+
+def _tuning(results: Mapping[str, Any], words: Wording) -> list[str]:
+    """How kept tensors were trained otherwise than new ones; nothing where all were treated alike."""
+    recipe = _recipe(results)
+    if recipe is None:
+        return []
+    said = []
+    if (recipe.kept_lr, recipe.new_lr) != (1, 1):
+        said.append(words("m_rates", kept=f"{recipe.kept_lr:g}", new=f"{recipe.new_lr:g}"))
+    if recipe.new_warmup_epochs != "auto":
+        said.append(words("m_new_warmup", epochs=f"{recipe.new_warmup_epochs:g}"))
+    if recipe.freeze_epochs:
+        part = words("m_frozen_backbone") if recipe.freeze == "backbone" else ""
+        said.append(words("m_frozen", part=part, epochs=recipe.freeze_epochs))
+    return said
 
 
 def _machine(results: Mapping[str, Any], words: Wording) -> str:
