@@ -4,8 +4,10 @@
 
 RUN: run folders or folders of records whose arm LABEL is the same experiment: spec and data are checked
 by hash, recipes may differ in nothing that trains (`eval_points` does not). Ten runs give 126 splits five
-against five. Every verdict other than `not enough seeds`, `not enough images` and `no detectable
-difference` is false. The splits share runs, so their number says less than as many independent studies.
+against five; beside them stand 20 comparisons drawn at random, three against three and five against five,
+as a user meets an arm that changes nothing. Every verdict other than `not enough seeds`, `not enough images`
+and `no detectable difference` is false. The splits share runs, so their number says less than as many
+independent studies.
 Prints one JSON document.
 """
 
@@ -20,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from yolograft import rng
 from yolograft.study.records.record import RunRecord
 from yolograft.study.records.studyrecord import read_study
 from yolograft.study.statistics.compare import ArmScores, compare
@@ -66,6 +69,17 @@ def judged(runs: list[RunRecord], margin: float) -> dict[str, Any]:
     }
 
 
+def resampled(runs: list[RunRecord], size: int, margin: float, draws: int = 20) -> dict[str, Any]:
+    """Verdicts of `draws` comparisons of `size` runs against as many others, drawn without replacement."""
+    verdicts = Counter[str]()
+    for draw in range(draws):
+        order = rng.stream(0, "resampled", size, draw).permutation(len(runs))
+        one, two = ([runs[i] for i in order[at : at + size]] for at in (0, size))
+        (found,) = compare(half(one, "one"), [half(two, "two")], margin=margin)
+        verdicts[found.verdict] += 1
+    return {"seeds": size, "comparisons": draws, "verdicts": dict(verdicts)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -74,7 +88,9 @@ def main() -> None:
     parser.add_argument("--label", default="baseline")
     parser.add_argument("--margin", type=float, default=0.5)
     options = parser.parse_args()
-    print(json.dumps(judged(runs_of(options.runs, options.label), options.margin), indent=1))
+    runs = runs_of(options.runs, options.label)
+    drawn = [resampled(runs, size, options.margin) for size in (3, 5)]
+    print(json.dumps(judged(runs, options.margin) | {"resampled": drawn}, indent=1))
 
 
 if __name__ == "__main__":

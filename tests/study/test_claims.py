@@ -188,10 +188,13 @@ def test_a_study_that_judges_predictions_makes_them_first(name: str) -> None:
     plan = study(name)
     given, before = asked(plan["command"]), [asked(command) for command in plan["before"]]
     assert given["judging"].margin == plan["margin"] and given["judging"].looks == str(plan["looks"][0])
-    noisy, *trained = before
-    assert str(given["judging"].gt) == noisy["data"] and noisy["drop"] + noisy["relabel"] + noisy["shift"] > 0
+    # What differs from the base, and nothing else: the labels, or the model.
+    noisy = [made for made in before if "shift" in made]
+    trained = [made for made in before if "shift" not in made]
+    truth = str(given["judging"].gt)
+    assert all(made["data"] == truth and made["drop"] + made["relabel"] + made["shift"] > 0 for made in noisy)
     assert [run["seed"] for run in trained] == plan["seeds"]
-    assert {run["training"].data for run in trained} == {str(noisy["out"])}
+    assert {run["training"].data for run in trained} == ({str(made["out"]) for made in noisy} or {truth})
     label, _, pattern = given["new"][0].partition("=")
     assert plan["arms"] == ["base", label]
     made = [f"runs/{run['training'].name}-001/arms/baseline/seed-{run['seed']}" for run in trained]
@@ -200,14 +203,29 @@ def test_a_study_that_judges_predictions_makes_them_first(name: str) -> None:
     source = re.fullmatch(r"runs/([\w-]+)-001/arms/baseline/seed-\*/detections\.npz", given["base"][0])
     assert source
     other = asked(study(source[1])["command"])
-    assert study(source[1])["seeds"] == plan["seeds"] and other["training"].data == noisy["data"]
+    assert study(source[1])["seeds"] == plan["seeds"] and other["training"].data == truth
     for run in trained:
-        assert run["model"] == other["model"]
+        assert run["model"] == (other["model"] if noisy else next_scale(other["model"]))
         recipe = ("epochs", "imgsz", "batch", "set")
         assert all(getattr(run["training"], key) == getattr(other["training"], key) for key in recipe)
-    for command in plan["pilot"]:
+    for command in plan.get("pilot", []):
         pilot = asked(command)
         assert pilot.get("seed", 0) not in plan["seeds"]
+
+
+def committed() -> list[str]:
+    kept = {file.parent for name in ("manifest.json", "judge.json") for file in STUDIES.glob(f"*/{name}")}
+    return sorted(folder.name for folder in kept)
+
+
+@pytest.mark.parametrize("name", committed())
+def test_a_committed_verdict_is_what_its_records_say(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict_(STUDIES / name)
+    said = [line for line in capsys.readouterr().out.splitlines() if " -> " in line]
+    page = (STUDIES / name / "verdict.md").read_text(encoding="utf-8").splitlines()
+    assert said and said == [line for line in page if " -> " in line]
+    files = [file for file in (STUDIES / name).rglob("*.npz")]
+    assert files and max(file.stat().st_size for file in files) <= 60_000
 
 
 def test_a_study_is_read_again_beside_its_other_files(

@@ -11,6 +11,7 @@ from test_study_verdicts import planned
 from yolograft.errors import StudyError
 from yolograft.study.contrasts import check_contrasts, read_contrast
 from yolograft.study.earlier import tried_in
+from yolograft.study.paper.figures import paper_figures
 from yolograft.study.plan import read_manifest
 from yolograft.study.results import collect
 from yolograft.study.run import publish
@@ -29,6 +30,11 @@ def test_an_arm_against_an_arm_is_a_verdict_of_its_own(tmp_path: Path) -> None:
     assert found["sentence"].startswith("two vs one: ")
     page = (publish(run, None), (run / "report.html").read_text(encoding="utf-8"))[1]
     assert "two vs one" in page
+    intervals = paper_figures(results)["intervals"]
+    assert (
+        "two vs one" in intervals
+        and "two vs one" not in paper_figures(collect(study(tmp_path / "b", QUALITIES)))["intervals"]
+    )
 
 
 def test_it_takes_its_share_of_the_error(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge_inputs import CATEGORIES, FIXTURES, ground_truth, predictions, write
 
-from yolograft.errors import MAX_LINE, StudyError
+from yolograft.errors import MAX_LINE, StudyError, YolograftError
 from yolograft.metrics.matches import MatchTable, average_precision
+from yolograft.study.judge.again import judged_again
 from yolograft.study.judge.asked import Asked
 from yolograft.study.judge.from_predictions import Judged, judge_predictions
 from yolograft.study.judge.saving import save_judged
@@ -218,6 +219,38 @@ def test_saved_tables_give_the_numbers_again(bench: Bench) -> None:
         for run, name in zip(arm["runs"], arm["tables"], strict=True):
             table = MatchTable.load(bench.folder / "out" / name)
             assert 100 * average_precision(table) == pytest.approx(run["ap"], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"group": "prefix:9", "tried": 4}, {"looks": (3, 5, 10)}, {"looks": (5,)}]
+)
+def test_a_saved_judgement_is_computed_again(bench: Bench, asked: dict[str, Any]) -> None:
+    document = bench.judge(margin=0.7, **asked).document
+    save_judged(bench.judge(margin=0.7, **asked), bench.folder / "out")
+    again = judged_again(bench.folder / "out")
+    assert [arm.pop("tables") for arm in again["arms"]] and again == json.loads(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ('"kind": "judge"', '"kind": "x"', "YG667"),
+        ('"margin": 0.5', '"margin": "0.5"', "YG667"),
+        ('"matches/0-base-0.npz"', '"matches/0-base-1.npz"', "YG667"),
+        ('"matches/0-base-0.npz"', '"../0-base-0.npz"', "YG667"),
+        ('"matches/0-base-0.npz"', '"matches/none.npz"', "YG362"),
+        ('"tables"', '"tables_"', "YG667"),
+    ],
+)
+def test_a_judgement_that_was_touched_is_refused(bench: Bench, old: str, new: str, code: str) -> None:
+    save_judged(bench.judge(), bench.folder / "out")
+    file = bench.folder / "out" / "judge.json"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(YolograftError) as error:
+        judged_again(bench.folder / "out")
+    assert error.value.code == code and len(error.value.line()) <= MAX_LINE
 
 
 HOSTILE = [

@@ -165,6 +165,18 @@ def test_every_number_of_the_methods_comes_from_the_study(lang: str) -> None:
     assert "0.75 AP" in methods_paragraph(other, lang=lang)
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_methods_say_how_kept_tensors_were_trained(lang: str) -> None:
+    tuned = full() | {"from_weights": True}
+    tuned["recipe"] |= {"kept_lr": 0.25, "new_lr": 1.5, "freeze_epochs": 7, "freeze": "backbone"}
+    said = methods_paragraph(tuned, lang=lang)
+    assert all(
+        shown in said for shown in ("0.25", "1.5", "7", {"en": "of the backbone", "zh": "仅主干"}[lang])
+    )
+    # From scratch nothing is kept, whatever the recipe holds.
+    assert "0.25" not in methods_paragraph(tuned | {"from_weights": False}, lang=lang)
+
+
 def test_methods_of_a_study_with_holes_leave_sentences_out() -> None:
     assert methods_paragraph({}) and "None" not in methods_paragraph({}) and "?" not in methods_paragraph({})
 

@@ -77,7 +77,8 @@ def judge_(
     Parameters
     ----------
     runs
-        Run folders; those of equal recipe are seeds of one group. One run folder of ours: its verdict.
+        Run folders; those of equal recipe are seeds of one group. One run folder of ours, or one that --save
+        made: its verdict, computed again.
     base
         Prediction files of the baseline, one for each run; with run folders, the baseline's folders.
     new
@@ -87,15 +88,16 @@ def judge_(
     save
         New folder for judge.json and the match table of each run.
     """
+    from yolograft.study.judge.again import is_judged
     from yolograft.study.judge.naming import files_of
     from yolograft.study.judge.saving import check_new, save_judged
 
     output, judging = output or Output(), judging or Judging()
     folders = files_of(runs)
-    if len(folders) == 1 and (folders[0] / "manifest.json").is_file():
+    if len(folders) == 1 and ((folders[0] / "manifest.json").is_file() or is_judged(folders[0])):
         from yolograft.cli.verdict_verb import verdict_
 
-        # A run folder of ours has a verdict of its own.
+        # A run folder of ours, or a judgement kept, has a verdict of its own.
         asked = {"--base": base, "--new": new, "--new-name": new_name != "new", "--save": save is not None}
         _refuse_idle(asked | _said(judging), folders[0])
         verdict_(folders[0], output=output)
@@ -108,7 +110,7 @@ def judge_(
     if output.json:
         print_json(judged.document)
         return
-    _lines(judged, output.lang)
+    judged_lines(judged.document, output.lang)
     if save is not None:
         say(f"{HEADS[output.lang]['saved']}: {save / 'judge.json'}")
 
@@ -158,8 +160,9 @@ def _refuse_idle(options: Mapping[str, object], run: Path) -> None:
         raise StudyError("YG665", cause, where=str(run), fix="leave out the rest")
 
 
-def _lines(judged: Judged, lang: str) -> None:
-    document, words = judged.document, HEADS[lang]
+def judged_lines(document: Mapping[str, Any], lang: str) -> None:
+    """A judgement in the terminal."""
+    words = HEADS[lang]
     arms: Sequence[Mapping[str, Any]] = document["arms"]
     if truth := document.get("gt"):
         say(f"{truth['file']}: {truth['images']} images, {truth['boxes']} boxes, {truth['classes']} classes")

@@ -23,15 +23,20 @@ def verdict_(
     Parameters
     ----------
     runs
-        Run folder, folder of records, or files of such a folder. Each study is judged by itself.
+        Run folder, folder of records, or files of such a folder; or one folder that `judge --save` made. Each
+        study is judged by itself.
     save_records
         New folder for the study as records: at most 60 KB a run, no path of this machine in them.
     """
     from yolograft.errors import StudyError
+    from yolograft.study.judge.again import is_judged
     from yolograft.study.records.studyrecord import folder_of, read_study, write_study
     from yolograft.study.results import collect
 
     output = output or Output()
+    if len(runs) == 1 and is_judged(runs[0]):
+        _judged(runs[0], save_records, output)
+        return
     folders = list(dict.fromkeys(folder_of(run) for run in runs))
     if not folders or (save_records and len(folders) > 1):
         cause = f"{len(folders)} studies named"
@@ -48,6 +53,20 @@ def verdict_(
             say(f"\n{line}")
     if save_records:
         say(f"records: {save_records}")
+
+
+def _judged(folder: Path, save_records: Path | None, output: Output) -> None:
+    from yolograft.cli.judge_verb import judged_lines
+    from yolograft.errors import StudyError
+    from yolograft.study.judge.again import judged_again
+
+    if save_records:
+        raise StudyError("YG639", "--save-records of a judgement: it is one already", where=str(folder))
+    document = judged_again(folder, lang=output.lang)
+    if output.json:
+        print_json(document)
+    else:
+        judged_lines(document, output.lang)
 
 
 def spoken(results: Mapping[str, Any], lang: str) -> dict[str, Any]:

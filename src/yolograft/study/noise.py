@@ -31,8 +31,8 @@ def noise_of(study: StudyRecord, comparisons: Mapping[str, Mapping[str, Any]]) -
     values = [list(scores_by_seed(study, label).values()) for label in labels]
     sd, runs, arms = pooled_sd(values)
     pairs = [(row["against"], label) for label, row in comparisons.items()]
-    rho, count = _rho([_pair(study, base, label) for base, label in pairs])
-    of_images = [_image_variance(row) for row in comparisons.values()]
+    rho, count = pooled_rho([_pair(study, base, label) for base, label in pairs])
+    of_images = [image_variance(row) for row in comparisons.values()]
     known = [value for value in of_images if value is not None]
     shares = [
         value / se**2
@@ -62,7 +62,7 @@ def scores_by_seed(study: StudyRecord, label: str) -> dict[int, float]:
 
 def rho_of(study: StudyRecord, base: str, label: str) -> float | None:
     """Correlation of an arm and its baseline over shared seeds; None below three or without noise."""
-    return _rho([_pair(study, base, label)])[0]
+    return pooled_rho([_pair(study, base, label)])[0]
 
 
 def pooled_sd(groups: Iterable[list[float]]) -> tuple[float | None, int, int]:
@@ -83,7 +83,7 @@ def _pair(study: StudyRecord, base: str, label: str) -> np.ndarray:
     return np.array([[one[seed] for seed in shared], [two[seed] for seed in shared]])
 
 
-def _rho(pairs: Iterable[np.ndarray]) -> tuple[float | None, int]:
+def pooled_rho(pairs: Iterable[np.ndarray]) -> tuple[float | None, int]:
     """Correlation pooled within pairs of arms, and how many runs on each side it rests on."""
     both, first, second, count = 0.0, 0.0, 0.0, 0
     for pair in pairs:
@@ -95,7 +95,7 @@ def _rho(pairs: Iterable[np.ndarray]) -> tuple[float | None, int]:
     return (both / math.sqrt(first * second), count) if first * second > 0 else (None, count)
 
 
-def _image_variance(row: Mapping[str, Any]) -> float | None:
+def image_variance(row: Mapping[str, Any]) -> float | None:
     parts = table(row.get("variance"))
     image, interaction = number(parts.get("image")), number(parts.get("interaction"))
     return None if image is None or interaction is None else max(image - interaction, 0.0)

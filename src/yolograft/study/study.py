@@ -13,7 +13,7 @@ from yolograft.study.holes import number, words_of
 from yolograft.study.paper.methods import methods_paragraph
 from yolograft.study.report.charts import interval_chart, seed_chart
 from yolograft.study.report.notation import interval, percent, signed
-from yolograft.study.report.reading import Arm, judged, read_arms
+from yolograft.study.report.reading import Arm, compared, judged, read_arms
 from yolograft.study.report.subject import detector_line, partial_notice
 from yolograft.study.report.svg import esc
 from yolograft.study.report.wording import Wording
@@ -121,7 +121,8 @@ class Study:
         parts += [verdict._repr_html_() for verdict in self.verdicts]
         if scope:
             parts.append(f"<p><small>{esc(words('scope', scope=words.verdict(scope)))}</small></p>")
-        parts.append(interval_chart(arms, margin=number(self.results.get("margin")), words=words))
+        margin = number(self.results.get("margin"))
+        parts.append(interval_chart(compared(self.results, arms), margin=margin, words=words))
         parts.append(seed_chart(arms, words=words))
         return "\n".join(part for part in parts if part)
 

@@ -180,4 +180,6 @@ def _truth_json(truth: Truth, units: Sequence[str]) -> dict[str, Any]:
         "boxes": truth.boxes,
         "classes": len(truth.names),
         "groups": len(set(units)) if units else None,
+        # Their names are the user's own; which images share one is what the verdict rests on.
+        **({"group_of_image": np.unique(np.array(units), return_inverse=True)[1].tolist()} if units else {}),
     }

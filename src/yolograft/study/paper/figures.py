@@ -15,7 +15,7 @@ from yolograft.study.report.ablation_figure import ablation_chart
 from yolograft.study.report.curves import curve_chart
 from yolograft.study.report.placement_figure import placement_figure
 from yolograft.study.report.rate_curves import rate_panels
-from yolograft.study.report.reading import read_arms
+from yolograft.study.report.reading import compared, read_arms
 from yolograft.study.report.where_figure import where_charts
 from yolograft.study.report.wording import LANGUAGES, Wording
 
@@ -46,7 +46,9 @@ def paper_figures(results: Mapping[str, Any], *, lang: str = "en") -> dict[str, 
     """
     words, arms = Wording(lang), read_arms(results)
     found = {
-        "intervals": charts.interval_chart(arms, margin=number(results.get("margin")), words=words),
+        "intervals": charts.interval_chart(
+            compared(results, arms), margin=number(results.get("margin")), words=words
+        ),
         "seeds": charts.seed_chart(arms, words=words),
         "classes": charts.class_chart(arms, words=words),
         "cost": charts.cost_chart(arms, words=words),

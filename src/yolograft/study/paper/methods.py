@@ -124,11 +124,29 @@ def _recipe(results: Mapping[str, Any]) -> Recipe | None:
 
 def _start(results: Mapping[str, Any], words: Wording) -> str:
     known, teacher = results.get("from_weights"), table(results.get("teacher"))
-    said = [words("m_weights" if known else "m_scratch")] if known is not None else []
+    said = [] if known is None else [words("m_weights" if known else "m_scratch")]
+    if known:
+        said += _tuning(results, words)
     if teacher:
         sha256 = words_of(teacher.get("sha256"))[:12]
         said.append(words("m_teacher", model=words_of(teacher.get("model")) or "?", sha256=sha256))
     return ("" if words.lang == "zh" else " ").join(said)
+
+
+def _tuning(results: Mapping[str, Any], words: Wording) -> list[str]:
+    """How kept tensors were trained otherwise than new ones; nothing where all were treated alike."""
+    recipe = _recipe(results)
+    if recipe is None:
+        return []
+    said = []
+    if (recipe.kept_lr, recipe.new_lr) != (1, 1):
+        said.append(words("m_rates", kept=f"{recipe.kept_lr:g}", new=f"{recipe.new_lr:g}"))
+    if recipe.new_warmup_epochs != "auto":
+        said.append(words("m_new_warmup", epochs=f"{recipe.new_warmup_epochs:g}"))
+    if recipe.freeze_epochs:
+        part = words("m_frozen_backbone") if recipe.freeze == "backbone" else ""
+        said.append(words("m_frozen", part=part, epochs=recipe.freeze_epochs))
+    return said
 
 
 def _machine(results: Mapping[str, Any], words: Wording) -> str:

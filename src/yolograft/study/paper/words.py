@@ -61,6 +61,19 @@ METHOD_WORDS: dict[str, tuple[str, str]] = {
         "带蒸馏的组除标注框外还向 {model}（权重 sha256 {sha256}）学习；"
         "其结论只针对这一个教师，教师自身训练的波动不在区间之内。",
     ),
+    "m_rates": (
+        "Kept tensors trained at {kept} times that rate, new ones at {new} times.",
+        "保留的张量以该学习率的 {kept} 倍训练，新张量以 {new} 倍。",
+    ),
+    "m_new_warmup": (
+        "New tensors warmed up over {epochs} epochs.",
+        "新张量的学习率预热 {epochs} 轮。",
+    ),
+    "m_frozen": (
+        "Kept tensors{part} stood still for the first {epochs} epochs.",
+        "前 {epochs} 轮冻结保留的张量{part}。",
+    ),
+    "m_frozen_backbone": (" of the backbone", "（仅主干）"),
     "m_machine": (
         "Training ran in {precision} on {device} ({versions}); evaluation ran in fp32.",
         "训练精度 {precision}，设备 {device}（{versions}）；评估用 fp32。",

@@ -32,7 +32,7 @@ FAINT, MUTED = 0.14, 0.68
 
 
 def interval_chart(arms: Sequence[Arm], *, margin: float | None, words: Wording, width: float = WIDTH) -> str:
-    """Difference to the baseline per arm that has one, in AP points: dot, interval, zero line, margin band.
+    """Difference in AP points of every arm set against another: dot, interval, zero line, margin band.
 
     An arm without a difference keeps its row and says so; no such arm gives an empty string.
     """

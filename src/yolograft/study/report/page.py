@@ -34,6 +34,7 @@ from yolograft.study.report.reading import (
     Arm,
     Difference,
     class_names,
+    compared,
     contrasted,
     judged,
     levels_of,
@@ -230,11 +231,13 @@ def _diverged(arms: Sequence[Arm], words: Wording) -> str:
 def _result_figures(results: Mapping[str, Any], arms: Sequence[Arm], words: Wording) -> str:
     margin = number(results.get("margin"))
     scope = words.verdict(words_of(results.get("scope")) or "this evaluation split")
+    shown = compared(results, arms)
     key = "intervals_caption" if with_interval(arms) else "intervals_caption_none"
-    caption = words(key, level=levels_of(arms), scope=scope)
+    caption = words(key, level=levels_of(shown), scope=scope)
+    caption += words("contrasts_caption") if len(shown) > len(judged(arms)) else ""
     caption += words("margin_caption", margin=f"{margin:g}") if margin else ""
     widths = (charts.WIDTH, charts.NARROW)
-    intervals = [charts.interval_chart(arms, margin=margin, words=words, width=width) for width in widths]
+    intervals = [charts.interval_chart(shown, margin=margin, words=words, width=width) for width in widths]
     pair = framed(intervals[0], caption, wide=False, narrow=intervals[1])
     seeds = [charts.seed_chart(arms, words=words, width=width) for width in widths]
     pair += framed(seeds[0], words("seeds_caption"), wide=False, narrow=seeds[1])

@@ -155,6 +155,11 @@ def contrasted(results: Mapping[str, Any], arms: Sequence[Arm]) -> list[tuple[Ar
     return found
 
 
+def compared(results: Mapping[str, Any], arms: Sequence[Arm]) -> list[Arm]:
+    """Every row of the plot of intervals: the arms that are judged, then the contrasts between arms."""
+    return judged(arms) + [arm for arm, _ in contrasted(results, arms)]
+
+
 def levels_of(arms: Sequence[Arm]) -> str:
     """The levels of the arms' intervals: `95 %`, or `97.2 %–97.4 %` where they differ."""
     found = [arm.difference for arm in arms if arm.difference and arm.difference.low is not None]

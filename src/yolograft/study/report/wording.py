@@ -56,6 +56,10 @@ _PAGE_WORDS: dict[str, tuple[str, str]] = {
         " Shaded: differences smaller than the margin of {margin} AP set before the first run.",
         "阴影：小于首次训练前设定的阈值 {margin} AP 的差异。",
     ),
+    "contrasts_caption": (
+        " A row “a vs b” is AP of a minus AP of b.",
+        "“a vs b”一行为 a 的 AP 减去 b 的 AP。",
+    ),
     "difference_axis": ("Difference in AP (points)", "AP 之差（点）"),
     "worse": ("worse", "变差"),
     "better": ("better", "变好"),
