@@ -16,7 +16,7 @@ from yolograft.models.build import build, model_spec
 
 def test_a_neck_is_shown_and_all_of_them_drawn(command: Any, tmp_path: Path) -> None:
     file = tmp_path / "deep" / "necks.svg"
-    words = ("show", "yolox-nano", "--imgsz", 64, "--neck-figure", file, "--graft")
+    words = ("show", "yolox-nano", "--imgsz", 64, "--svg", file, "--graft")
     answer = command(*words, "neck:bifpn:init=identity")
     assert answer.code == 0 and "+ neck.td4.fuse: bifpn_add" in answer.out
     assert "identity start: none. another neck, join or level has no identity form" in answer.out
@@ -63,8 +63,8 @@ def test_levels_onto_a_trained_model_have_no_identity_form(command: Any, tmp_pat
 
 def test_necks_are_drawn_for_a_model_with_grafts_in_its_own(command: Any, trained: Path) -> None:
     file = trained.parent / "necks.svg"
-    assert command("show", trained, "--imgsz", 64, "--neck-figure", file).code == 0
-    words = ("show", "yolox-nano", "--imgsz", 64, "--neck-figure", file, "--graft")
+    assert command("show", trained, "--imgsz", 64, "--svg", file).code == 0
+    words = ("show", "yolox-nano", "--imgsz", 64, "--svg", file, "--graft")
     assert command(*words, "neck:bifpn:repeats=2+se@neck.p3").code == 0
     drawn = file.read_text(encoding="utf-8")
     assert "bifpn:repeats=2" in drawn and "neck.r1.td4" in drawn and "dualpath" in drawn

@@ -33,7 +33,7 @@ def show_(
     levels: str | None = None,
     force: bool = False,
     code: Texts | None = None,
-    neck_figure: Path | None = None,
+    svg: Path | None = None,
     output: Output | None = None,
 ) -> None:
     """Show a model, grafted or not: layers, parameters, FLOPs.
@@ -52,7 +52,7 @@ def show_(
         Show it although not all weights fit: those of a .pt or .pth file, or a graft onto trained ones.
     code
         File with a class of your own that the model names.
-    neck_figure
+    svg
         SVG file to draw into: every neck the model can have, side by side, the graft's own with its options.
     """
     from yolograft.graph import graft as grafting
@@ -71,9 +71,9 @@ def show_(
     network = build(spec, code=book) if book else sketch(spec)  # own classes may compute with values
     flops = _flops(network, size)
     proof, start = _start(base, spec, stored, grafts, book, force=force)
-    if neck_figure:
+    if svg:
         stock = _stock_of(base) if stored else base
-        notes.append(_draw_necks(stock, spec, grafts, neck_figure, output.lang if output else "en"))
+        notes.append(_draw_necks(stock, spec, grafts, svg, output.lang if output else "en"))
     if output and output.json:
         about = {"origin": stored.about.get("origin"), "notes": notes} if stored else {}
         print_json(_facts(network, size, flops) | about | {"identity": asdict(proof) if proof else None})
