@@ -27,6 +27,7 @@ FOUND: list[tuple[type[nn.Module], str, str, str, str, set[str]]] = [
     (plants.Reseeds, "nothing_left", "fail", "reseeds", "torch.manual_seed", set()),
     (plants.LossOfCells, "nothing_left", "fail", "loss_no_scalar", "[2, 1, 16, 16]", set()),
     (plants.LossIsFloat, "nothing_left", "fail", "loss_no_scalar", "returns float", set()),
+    (plants.LossIsNone, "nothing_left", "fail", "loss_no_scalar", "returns NoneType", set()),
     (plants.Frozen, "gradient", "warn", "frozen", "all 2 parameter tensors are frozen", set()),
     (plants.StraightThrough, "derivative", "warn", "substitute", "conv.weight, conv.bias", set()),
     (planted_defects.Views, "channels_last", "warn", "contiguous_copy", "planted_defects.py:", set()),

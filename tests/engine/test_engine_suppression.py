@@ -29,7 +29,7 @@ from yolograft.metrics.influence import influence
 from yolograft.metrics.matches import build_match_table
 from yolograft.models.build import build, model_spec
 from yolograft.models.detector import Detector
-from yolograft.ops.nms import Candidates
+from yolograft.ops.nms import Candidates, suppress
 from yolograft.ops.suppression.table import read_suppressions
 from yolograft.study.statistics.same_weights import difference_over_images
 from yolograft.study.suppressions import Asked, _judged, _Row, compare_suppressions
@@ -80,18 +80,31 @@ def a_scene(
     count = len(scores)
     boxes = torch.tensor([box] * count, dtype=torch.float32)
     zeros = torch.zeros(count, dtype=torch.long)
-    return Scene(index, Candidates(boxes, torch.tensor(scores), zeros, zeros), torch.tensor(levels), 3, None)
+    plain = centred((32, 32), (32, 32), (32, 32))
+    return Scene(index, Candidates(boxes, torch.tensor(scores), zeros, zeros), torch.tensor(levels), 3, plain)
 
 
 def test_passes_at_several_sizes_meet_in_original_pixels() -> None:
     half = a_scene(0, [0.3, 0.6], [0, 1])._replace(letterbox=centred((16, 16), (8, 8), (12, 8)))
     whole = a_scene(0, [0.5], [1], (1.0, 1.0, 5.0, 5.0))
     (found,) = merged([[half], [whole]])
-    assert found.letterbox is None and found.found.density is None
+    assert found.found.density is None
     assert found.found.scores.tolist() == pytest.approx([0.6, 0.5, 0.3])
-    assert found.found.boxes.tolist() == [[0, 0, 8, 4], [1, 1, 5, 5], [0, 0, 8, 4]]
+    assert found.found.boxes.tolist() == [[0, -4, 8, 4], [1, 1, 5, 5], [0, -4, 8, 4]]
+    assert found.to_original(found.found.boxes)[0].tolist() == [0, 0, 8, 4]
     # Three levels a size, seen or not.
     assert found.level.tolist() == [1, 4, 0] and found.levels == 6
+
+
+def test_boxes_over_the_edge_are_suppressed_whole_and_clipped_after() -> None:
+    """Both reach left out of the picture, one ten times as far: clipped first, they would be one box."""
+    over = a_scene(0, [0.5, 0.4], [0, 0])
+    boxes = torch.tensor([[-2.0, 0.0, 4.0, 4.0], [-56.0, 0.0, 4.0, 4.0]])
+    over = over._replace(found=over.found._replace(boxes=boxes))
+    (found,) = merged([[over], [over]])
+    kept = suppress(found.found, method=read_suppressions("hard")[0], iou=0.5)
+    assert kept.boxes.tolist() == boxes.tolist()
+    assert found.to_original(kept.boxes).tolist() == [[0, 0, 4, 4], [0, 0, 4, 4]]
 
 
 def test_an_offset_makes_a_level_as_right_as_it_says() -> None:
@@ -170,10 +183,15 @@ def test_images_of_one_group_are_one_unit(data: Dataset, capsys: pytest.CaptureF
     assert difference(list(range(24))) == pytest.approx(alone) and some["low"] != pytest.approx(alone["low"])
     pairs = difference([i // 2 for i in range(24)])
     assert pairs == {"delta": alone["delta"], "low": None, "high": None}
-    say_comparison({"rows": [], "images": 24, "groups": 12, "offsets": [], "level": 0.975})
-    assert "new groups of images like these 12 under these weights;" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    asked = {"rows": [], "images": 24, "offsets": [], "level": 0.975}
+    told = {
+        20: "new groups of images like these 20 under these weights;",
+        12: "fewer than 20 groups of images",
+    }
+    told |= {None: "new images like these 24 under these weights, images taken as independent;"}
+    for count, words in told.items():
+        say_comparison(asked | {"groups": count})
+        assert words in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_groups_are_those_of_the_run_and_of_its_images() -> None:

@@ -56,7 +56,7 @@ def eval_(
     chosen = split or eval_split(dataset)
     size = read_imgsz(trained.imgsz) if trained.imgsz else stored.imgsz
     asked = (reading or Reading()).asked(detector.stride)
-    groups = _groups(manifest_of(folder), dataset.fingerprint(chosen))
+    groups = _groups(manifest_of(folder), dataset.fingerprint(chosen)) if asked.several else None
     scores = scores_as_asked(detector, dataset, asked, split=chosen, imgsz=size, batch=batch, groups=groups)
     nms = asked.named
     warning, notes = best_warning(stored.about), lines_of_file(folder, stored)

@@ -76,12 +76,20 @@ def say_comparison(result: Mapping[str, Any]) -> None:
     )
     if result["offsets"]:
         say(f"offsets of the levels, logits: {', '.join(f'{b:+.2f}' for b in result['offsets'])}")
+    say(f"{_of_intervals(result)} ms: suppression alone, median image, this CPU")
+
+
+def _of_intervals(result: Mapping[str, Any]) -> str:
+    from yolograft.study.statistics.compare import FEWEST_UNITS
+
     level, groups = f"{100 * result['level']:.4g} %", result["groups"]
+    if (groups or result["images"]) < FEWEST_UNITS:
+        return f"no intervals: fewer than {FEWEST_UNITS} {'groups of images' if groups else 'images'}."
     drawn = f"groups of images like these {groups}" if groups else f"images like these {result['images']}"
     apart = "" if groups else ", images taken as independent"
-    say(
+    return (
         f"intervals: {level} each, 95 % together, for new {drawn} under these weights{apart}; they say "
-        "nothing about other training runs. ms: suppression alone, median image, this CPU"
+        "nothing about other training runs."
     )
 
 

@@ -97,9 +97,11 @@ def _loss(specimen: Specimen) -> Finding | None:
     """What a module learns from the boxes is one number, with a box and without."""
     for boxes in (0, 1):
         module, x = specimen.fresh(), specimen.maps(PLAIN)
+        if not callable(getattr(module, "supervise", None)):
+            return None
         run(module, x)
         loss = supervised(module, x, PLAIN, boxes=boxes)
-        if loss is not None and not (isinstance(loss, torch.Tensor) and loss.numel() == 1):
+        if not (isinstance(loss, torch.Tensor) and loss.numel() == 1):
             shown = shape_text(loss) if isinstance(loss, torch.Tensor) else type(loss).__name__
             return failed("loss_no_scalar", result=shown)
     return None

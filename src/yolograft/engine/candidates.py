@@ -21,18 +21,18 @@ class Scene(NamedTuple):
 
     image: its place among the records. found: its candidates. level: int64 [N], the level of the pyramid each
     came from, 0 .. levels - 1; those of further sizes count on. letterbox: where the image lies in the frame
-    of the boxes, input pixels; None where they are in original pixels already.
+    of the boxes: input pixels, or original ones, whose letterbox only clips.
     """
 
     image: int
     found: Candidates
     level: Tensor
     levels: int
-    letterbox: Letterbox | None
+    letterbox: Letterbox
 
     def to_original(self, boxes: Tensor) -> Tensor:
-        """Boxes in the frame of the candidates -> original pixels."""
-        return boxes if self.letterbox is None else self.letterbox.to_original(boxes)
+        """Boxes in the frame of the candidates -> original pixels, clipped to the image."""
+        return self.letterbox.to_original(boxes)
 
 
 @torch.no_grad()
@@ -81,8 +81,10 @@ def level_of_anchor(raw: RawPredictions, anchors: int) -> Tensor:
 
 
 def _in_original(scene: Scene) -> Scene:
-    found = scene.found._replace(boxes=scene.to_original(scene.found.boxes))
-    return scene._replace(found=on_cpu(found), level=scene.level.cpu(), letterbox=None)
+    # Not clipped yet: boxes that hang over an edge would become near-twins before they are suppressed.
+    boxes, size = scene.letterbox.to_original(scene.found.boxes, clip=False), scene.letterbox.original
+    found = on_cpu(scene.found._replace(boxes=boxes))
+    return scene._replace(found=found, level=scene.level.cpu(), letterbox=Letterbox(size, size, size, 0, 0))
 
 
 def on_cpu(found: Candidates) -> Candidates:
@@ -99,4 +101,4 @@ def _joined(parts: Sequence[Scene]) -> Scene:
     found = Candidates(*(torch.cat(column) for column in columns), density)  # type: ignore[arg-type]
     best = found.scores.argsort(descending=True, stable=True)[:MAX_CANDIDATES]
     kept = Candidates(*(None if part is None else part[best] for part in found))  # type: ignore[arg-type]
-    return Scene(parts[0].image, kept, level[best], first[-1], None)
+    return Scene(parts[0].image, kept, level[best], first[-1], parts[0].letterbox)

@@ -112,7 +112,8 @@ class Detector(nn.Module):
                 if module.training:
                     mean = module.supervise(targets, image_size=self._image_size)
                     terms.append(_one_number(module, "supervise", mean) * targets.batch_size)
-        return torch.stack(terms).sum() if terms else None
+        # Not stacked: a zero that a module makes on the CPU adds to a term on a GPU, and stacks with none.
+        return sum(terms[1:], terms[0]) if terms else None
 
     def _defining(self, method: str) -> Iterator[Any]:
         return (module for module in self.layers.modules() if callable(getattr(module, method, None)))
@@ -149,7 +150,7 @@ def _one_number(module: nn.Module, method: str, loss: object) -> Tensor:
         return loss.reshape(())
     kind = f"shape {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
     cause = f"{type(module).__name__}.{method} returns {kind}, a tensor of one element expected"
-    raise ModuleError("YG208", cause, fix="reduce it: loss.mean(); see `yolograft doctor`")
+    raise ModuleError("YG208", cause, fix="reduce it: loss.mean()")
 
 
 def _execution_plan(spec: ModelSpec) -> tuple[tuple[str, tuple[str, ...], bool, tuple[str, ...]], ...]:

@@ -41,8 +41,8 @@ def adaptive(
     if density is None:
         raise SpecError(
             "YG370",
-            "adaptive takes predicted density, and no module of this detector predicts it",
-            fix="train with density grafted on, or use adaptive_free",
+            "adaptive takes predicted density, and no level of this detector's head has it",
+            fix="train with density@neck.p3,neck.p4,neck.p5, or use adaptive_free",
         )
     found, order = ranked(boxes, scores, labels)
     threshold = density[order].float().clamp(min=iou)

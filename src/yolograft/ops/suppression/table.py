@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -165,3 +166,7 @@ def _check_read(name: str, given: Mapping[str, Scalar]) -> None:
         if key in given and value != wanted:
             cause = f"{name} does not read {key} where {other} is {value}"
             raise SpecError("YG372", cause, where="--nms", fix=f"add {other}={wanted}, or leave {key} out")
+    least = given.get("iou", inspect.signature(method.function).parameters["iou"].default)
+    if name == "adaptive_free" and "same" in given and given["same"] <= least:  # type: ignore[operator]
+        cause = f"adaptive_free acts between iou and same: {least} and {given['same']} leave nothing"
+        raise SpecError("YG372", cause, where="--nms", fix=f"a same above {least}, or a lower iou")
