@@ -61,6 +61,42 @@ def test_levels_onto_a_trained_model_have_no_identity_form(command: Any, tmp_pat
         assert answer.code == 0 and "identity start: none." in answer.out
 
 
+def test_a_method_of_distillation_is_checked_where_a_net_is_shown_or_written(
+    command: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.yaml"
+    for words in (("show", "yolox-nano", "--imgsz", 64), ("export-yaml", "yolov5n", "--out", out)):
+        answer = command(*words, "--graft", "distill:nonsense:foo=1")
+        assert answer.code == 2 and answer.err.startswith("YG447 ") and not out.exists()
+
+
+def test_distillation_is_said_to_leave_the_net_as_it_is(command: Any) -> None:
+    words = ("show", "yolox-nano", "--imgsz", 64, "--graft", "se@neck.p3+distill:cwd:tau=2")
+    said = "distill:cwd:tau=2 changes the loss in training, not the net"
+    answer = command(*words)
+    assert answer.code == 0 and said in answer.out and "+ neck.p3+se" in answer.out
+    assert command(*words, "--json").json["notes"] == [said]
+
+
+@pytest.mark.parametrize(
+    ("expression", "file", "title"),
+    [
+        ("distill:cwd", "yolov5n.yaml", "yolov5n, written"),
+        ("se@neck.p3+distill:cwd", "yolov5n-se-neck.p3.yaml", "yolov5n with se@neck.p3, written"),
+        ("Mine=se@neck.p3+distill:cwd", "yolov5n-mine.yaml", "yolov5n with se@neck.p3, written"),
+    ],
+)
+def test_a_written_file_leaves_distillation_out_and_says_so(
+    command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expression: str, file: str, title: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = command("export-yaml", "yolov5n", "--graft", expression)
+    assert answer.code == 0
+    assert "not in it: distill:cwd, which changes the loss in training" in answer.out
+    text = (tmp_path / file).read_text(encoding="utf-8")
+    assert title in text and "distill" not in text
+
+
 def test_necks_are_drawn_for_a_model_with_grafts_in_its_own(command: Any, trained: Path) -> None:
     file = trained.parent / "necks.svg"
     assert command("show", trained, "--imgsz", 64, "--svg", file).code == 0

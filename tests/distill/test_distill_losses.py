@@ -14,7 +14,7 @@ from torch import Tensor
 
 from yolograft.distill.cwd import channel_divergence
 from yolograft.distill.ld import edge_divergence
-from yolograft.distill.logit import LEAST, binary_divergence
+from yolograft.distill.logit import LEAST, MOST, binary_divergence
 from yolograft.distill.mgd import squared_error, visible
 
 TAUS = (0.5, 1.0, 4.0)
@@ -58,7 +58,7 @@ def ld_by_loops(student: Tensor, teacher: Tensor, tau: float) -> np.ndarray:
 
 def logit_by_loops(student: Tensor, teacher: Tensor, tau: float) -> np.ndarray:
     def softened(p: float) -> list[float]:
-        p = min(max(p, LEAST), 1 - LEAST)
+        p = min(max(p, LEAST), MOST)
         yes = 1 / (1 + ((1 - p) / p) ** (1 / tau))
         return [yes, 1 - yes]
 
@@ -91,6 +91,32 @@ def test_logit_is_binary_kl(tau: float) -> None:
     teacher[0, 0] = torch.tensor([0.0, 1.0, 0.5])
     got = binary_divergence(student, teacher, tau=tau).numpy()
     np.testing.assert_allclose(got, logit_by_loops(student, teacher, tau), rtol=1e-9)
+
+
+@pytest.mark.parametrize("tau", TAUS)
+def test_who_is_most_wrong_has_most_to_learn(tau: float) -> None:
+    """The slope in a student's own logit is tau (q - p) of the softened scores, at a score of 1e-9 too."""
+    teacher = torch.full((4,), 0.9)
+    p = 1 / (1 + (0.1 / 0.9) ** (1 / tau))
+    z = torch.tensor([-9.0, -18.0, -20.7, -40.0], requires_grad=True)
+    binary_divergence(z.sigmoid(), teacher, tau=tau).sum().backward()
+    want = [tau * (1 / (1 + math.exp(-value / tau)) - p) for value in z.tolist()]
+    assert z.grad is not None and z.grad.tolist() == pytest.approx(want, rel=1e-4)
+    # Objectness times class: either of them learns as much.
+    parts = torch.full((2, 4), -9.5, requires_grad=True)
+    binary_divergence(parts.sigmoid().prod(0), teacher, tau=tau).sum().backward()
+    slope = tau * (1 / (1 + math.exp(19 / tau)) - p)
+    assert parts.grad is not None and parts.grad.flatten().tolist() == pytest.approx([slope] * 8, rel=1e-3)
+
+
+@pytest.mark.parametrize("tau", TAUS)
+def test_scores_of_0_and_1_are_finite(tau: float) -> None:
+    ends = torch.tensor([0.0, 1e-45, 1e-30, 1e-20, 1e-9, 0.5, 1 - 1e-7, 1 - 2**-24, 1.0])
+    student, teacher = (x.flatten().clone() for x in torch.meshgrid(ends, ends, indexing="ij"))
+    # The scale of a loss in half precision.
+    loss = 2**16 * binary_divergence(student.requires_grad_(), teacher, tau=tau)
+    loss.sum().backward()
+    assert student.grad is not None and torch.isfinite(loss).all() and torch.isfinite(student.grad).all()
 
 
 def test_mgd_is_a_mean_square_of_what_was_made() -> None:

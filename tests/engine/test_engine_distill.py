@@ -157,10 +157,11 @@ def test_memory_counts_the_teacher_and_what_it_makes(teacher: Counting) -> None:
     # Kept for the backward pass: the mask, the masked map, the map between the convolutions, the one made.
     kept = sum(n * (1 + 3 * c) for c, n in levels)
     lesson = need_of_lesson(kd, build(kd.spec), (64, 64))
-    assert lesson == Need(20 * generators + 4 * weight, 4 * (shown + kept))
+    assert lesson == Need(20 * generators, 4 * (shown + kept), shared=4 * weight)
+    assert lesson.of(3) == 20 * generators + 4 * weight + 12 * (shown + kept)
     assert need_of_lesson(plain, build(plain.spec), (64, 64)) == Need(0, 0)
     mine, its = need_of(kd, SHORT), need_of(plain, SHORT)
-    assert mine.fixed - its.fixed == lesson.fixed
+    assert mine.fixed - its.fixed == lesson.fixed and mine.shared == lesson.shared
     assert mine.image - its.image == pytest.approx(HELD_BESIDE * lesson.image)
     # Nothing of the student or the teacher is changed by counting.
     assert not any(p.requires_grad for p in teacher.detector.parameters())

@@ -243,3 +243,17 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
         parse_graft(text)
     except SpecError as error:
         assert "\n" not in str(error) and len(str(error)) <= MAX_LINE
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "rest"),
+    [
+        ("se@neck.p3+distill:cwd:tau=2", "se-neck.p3", "se@neck.p3"),
+        ("Mine=distill:cwd+se@neck.p3+distill:mgd", "mine", "se@neck.p3"),
+        ("neck:bifpn", "bifpn", "neck:bifpn"),
+    ],
+)
+def test_an_arm_without_its_teacher_keeps_what_is_placed(text: str, label: str, rest: str) -> None:
+    left = parse_graft(text).without("distill")
+    assert (left.label, left.text()) == (label, rest)
+    assert parse_graft("distill:cwd").without("distill").terms == ()

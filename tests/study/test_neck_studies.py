@@ -11,10 +11,12 @@ from test_study_verdicts import Silent
 
 from yolograft.data.eval_stream import EvalStream
 from yolograft.data.records import ImageRecord
+from yolograft.distill.distiller import Distiller
 from yolograft.engine.arm import Arm
 from yolograft.engine.modelfolder import StoredModel
 from yolograft.engine.recipe import Recipe
-from yolograft.errors import CheckpointError
+from yolograft.errors import MAX_LINE, CheckpointError
+from yolograft.graph.anchors import anchors_of, with_anchors
 from yolograft.graph.expr import parse_graft
 from yolograft.graph.graft import graft
 from yolograft.graph.necks.table import NO_IDENTITY
@@ -57,6 +59,51 @@ def test_levels_that_misplace_tensors_are_forced_or_refused(source: StoredModel)
     heard = Heard()
     assert with_weights(other, source, RECIPE, heard, force=True).weights
     assert heard.notes[-1] == f"a: {NO_IDENTITY}"
+
+
+@pytest.fixture(scope="module")
+def of_yolov5() -> StoredModel:
+    spec = model_spec("yolov5n", num_classes=1)
+    return StoredModel(spec, build(spec).state_dict(), {}, {"imgsz": [64, 64], "names": ["a"]})
+
+
+@pytest.mark.parametrize(
+    ("expression", "scale", "said"),
+    [
+        ("neck:pan:levels=p3-p6", 1, [NO_IDENTITY]),  # the levels both have keep their anchors
+        ("neck:dualpath", 2, [NO_IDENTITY, "anchors changed"]),
+        ("se:init=identity@neck.p3", 2, ["anchors changed"]),
+        ("se:init=identity@edge:neck.p4..head", 1, ["identical to the base"]),
+    ],
+)
+def test_anchors_and_identity_are_two_things_to_say(
+    expression: str, scale: int, said: list[str], of_yolov5: StoredModel
+) -> None:
+    spec = with_anchors(of_yolov5.spec, [scale * side for side in anchors_of(of_yolov5.spec)])
+    heard = Heard()
+    with_weights(Arm("a", graft(spec, parse_graft(expression))), of_yolov5, RECIPE, heard)
+    assert len(heard.notes) == 1 + len(said)
+    assert all(note.startswith(f"a: {text}") for note, text in zip(heard.notes[1:], said, strict=True))
+
+
+def test_a_branch_of_the_head_goes_on_at_its_level_or_is_forced() -> None:
+    stock = model_spec("yolov8n", num_classes=1)
+    trained = StoredModel(stock, build(stock).state_dict(), {}, {"imgsz": [64, 64], "names": ["a"]})
+    # P5 and P6 are as wide: every tensor has its shape, and the branch of one would go on at the other.
+    other = Arm("a", graft(stock, parse_graft("neck:pan:levels=p3-p4-p6")))
+    with pytest.raises(CheckpointError, match=r"YG420.*neck\.p5 .*neck\.p6 .*--force") as caught:
+        with_weights(other, trained, RECIPE, Silent())
+    assert len(str(caught.value)) <= MAX_LINE
+    assert with_weights(other, trained, RECIPE, Silent(), force=True).weights
+    more = Arm("a", graft(stock, parse_graft("neck:pan:levels=p3-p6")))
+    assert with_weights(more, trained, RECIPE, Silent()).weights.keys() == trained.tensors.keys()
+
+
+def test_a_teacher_at_other_levels_than_a_neck_names_says_how_to_meet() -> None:
+    student, teacher = build(arm("neck:pan:levels=p3-p6").spec), build(STOCK)
+    with pytest.raises(CheckpointError, match=r"YG448.*--levels, or levels= of the neck") as caught:
+        Distiller(parse_graft("distill:cwd").of_kind("distill"), student, teacher, seed=0)
+    assert len(str(caught.value)) <= MAX_LINE
 
 
 def test_what_a_neck_brings_is_new_and_drawn() -> None:

@@ -28,7 +28,7 @@ from yolograft.models.codebook import from_grafts
 from yolograft.models.detector import key_of
 from yolograft.models.foreign.names import their_name
 from yolograft.study.plan import Plan, create_study
-from yolograft.study.provenance import provenance
+from yolograft.study.provenance import TEACHER, provenance
 from yolograft.study.provenance_words import _EN_ZH, sentences
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -251,7 +251,11 @@ def test_a_chain_that_ends_says_where_and_why(make_run: Make, tmp_path: Path) ->
     assert alone["data"][0]["fingerprints"] == {"train": "f" * 64, "eval": "e" * 64}
     later = provenance(make_run("c", weights=stood))
     assert kinds(later) == ["trained", "lost"] and later["weights"][1]["why"] == "alone"
-    assert len(later["data"]) == 1
+    # As of a subject that stands alone, its fingerprints are told, be it start or teacher.
+    taught = provenance(run_of(make_run("d", teacher=lesson(stood))))
+    for found, role in ((later, {}), (taught, TEACHER)):
+        assert found["data"][1:] == [alone["data"][0] | role]
+        assert any("keeps fingerprints of its data" in line for line in found["says"])
 
 
 def test_a_damaged_ancestor_ends_the_chain(make_run: Make) -> None:

@@ -94,7 +94,7 @@ HEADS_ZH = ("真实差异 (AP)", "每组种子数", "本机小时数", "所需�
 _RESPECTS_ZH = {
     "model": "模型", "starting weights": "起始权重", "training images": "训练图像",
     "evaluation images": "评估图像", "recipe": "训练配方", "precision": "精度", "threads": "线程数",
-    "design": "设计",
+    "design": "设计", "distillation": "蒸馏",
 }  # fmt: skip
 
 

@@ -55,8 +55,8 @@ def show_(
     svg
         SVG file to draw into: every neck the model can have, side by side, the graft's own with its options.
     """
+    from yolograft.cli.lessons import read_placed
     from yolograft.graph import graft as grafting
-    from yolograft.graph.expr import parse_graft
     from yolograft.models.build import build, sketch
     from yolograft.models.codebook import from_grafts
 
@@ -65,7 +65,8 @@ def show_(
     own = _own_classes(model, stored, code or ())
     base = _spec(model, stored, classes=classes, levels=levels, code=own)
     # A graft onto trained weights starts as the identity unless the expression says otherwise.
-    grafts = [parse_graft(graft, init="identity" if stored else "paper")] if graft else []
+    grafts, lessons = read_placed(graft, init="identity" if stored else "paper")
+    notes += [f"{lesson} changes the loss in training, not the net" for lesson in lessons]
     book = own | from_grafts(grafts)
     spec = grafting.graft(base, *grafts)
     network = build(spec, code=book) if book else sketch(spec)  # own classes may compute with values
@@ -75,7 +76,7 @@ def show_(
         stock = _stock_of(base) if stored else base
         notes.append(_draw_necks(stock, spec, grafts, svg, output.lang if output else "en"))
     if output and output.json:
-        about = {"origin": stored.about.get("origin"), "notes": notes} if stored else {}
+        about = {"origin": stored and stored.about.get("origin"), "notes": notes} if stored or notes else {}
         print_json(_facts(network, size, flops) | about | {"identity": asdict(proof) if proof else None})
         return
     _say_network(network, size, flops)

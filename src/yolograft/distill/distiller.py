@@ -62,7 +62,7 @@ def _check_fit(method: Method, student: Detector, teacher: Detector) -> None:
     if student.head.strides != teacher.head.strides:
         levels = " and ".join(", ".join(map(str, d.head.strides)) for d in (student, teacher))
         cause = f"student and teacher predict at strides {levels}: {method.name} compares them level by level"
-        raise CheckpointError("YG448", cause, fix="give both the same --levels")
+        raise CheckpointError("YG448", cause, fix="the same levels: --levels, or levels= of the neck")
     if method.compares == "maps":
         return
     apart = ""

@@ -21,7 +21,9 @@ from yolograft.distill.view import View
 from yolograft.nn.options import number
 from yolograft.ops.precision import full_precision, precise
 
-LEAST = 1e-7  # scores are kept this far from 0 and 1: their logits stay finite in float32
+# Scores are kept between these: logits and their slope 1 / (p (1 - p)) stay finite in float32, whose steps
+# near 1 are 6e-8. Beyond them no gradient passes; a student that is most wrong lies far above the lower one.
+LEAST, MOST = 1e-20, 1 - 1e-7
 
 
 class Logit(nn.Module):
@@ -48,6 +50,11 @@ class Logit(nn.Module):
 def binary_divergence(student: Tensor, teacher: Tensor, *, tau: float) -> Tensor:
     """tau^2 KL((p, 1 - p) teacher || student) of scores in 0..1, element by element, logits over tau."""
     with full_precision(student):
-        mine, its = (torch.logit(precise(x), eps=LEAST) / tau for x in (student, teacher))
+        mine, its = (_logit(precise(x)) / tau for x in (student, teacher))
         # p log(p/q) + (1-p) log((1-p)/(1-q)) in logits; as written there, small scores would cancel to noise.
         return tau**2 * (F.softplus(mine) - F.softplus(its) - its.sigmoid() * (mine - its))
+
+
+def _logit(score: Tensor) -> Tensor:
+    kept = score.clamp(LEAST, MOST)
+    return kept.log() - torch.log1p(-kept)

@@ -59,7 +59,7 @@ def choose_batch(
         return peaks[batch] <= room
 
     # Half-precision maps take half of what was counted, hence a start that may be doubled.
-    start = min(_power_below(max((room - need.fixed) / need.image, 1)), most)
+    start = min(_power_below(max((room - need.of(0)) / need.image, 1)), most)
     batch = largest_that_fits(fits, start=start, most=most)
     how = "by a trial step" if gpu else "by count"
     why = f"batch {batch}: {peaks[batch] / 2**30:.2f} GiB {how}, of {free / 2**30:.1f} GiB free"

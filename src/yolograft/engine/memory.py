@@ -47,18 +47,19 @@ def free_bytes(device: torch.device) -> int:
 
 @dataclass(frozen=True)
 class Need:
-    """Counted memory of a training step, bytes: fixed + batch * image.
+    """Counted memory of a training step, bytes: fixed + shared + batch * image.
 
-    fixed: weights, gradients, two moments and the EMA; a teacher and what it makes stand beside the net.
-    image: activations of one image, those of its lesson among them.
+    fixed: weights, gradients, two moments and the EMA, of what trains beside the net as well. image:
+    activations of one image, those of its lesson among them. shared: the teacher, one for all arms.
     """
 
     fixed: float
     image: float
+    shared: float = 0.0
 
     def of(self, batch: int) -> float:
         """Bytes of a step of so many images."""
-        return self.fixed + batch * self.image
+        return self.fixed + self.shared + batch * self.image
 
 
 def need_of(arm: Arm, recipe: Recipe) -> Need:
@@ -71,28 +72,28 @@ def need_of(arm: Arm, recipe: Recipe) -> Need:
     with own_failures_in_one_line(arm.code):
         image = training_memory_mb(detector, recipe.largest_size(), batch=1) * 2**20 - fixed
     lesson = need_of_lesson(arm, detector, recipe.largest_size())
-    return Need(fixed + lesson.fixed, HELD_BESIDE * (image + lesson.image))
+    return Need(fixed + lesson.fixed, HELD_BESIDE * (image + lesson.image), lesson.shared)
 
 
 def need_of_lesson(arm: Arm, detector: Detector, imgsz: tuple[int, int]) -> Need:
     """What learning from a teacher adds to a step of an arm; nothing for an arm without one.
 
-    fixed: the teacher, and what trains beside the detector. image: what the teacher shows, and what the
-    methods keep for the backward pass, at (height, width) `imgsz`. What the teacher's own forward pass holds
-    for a moment is not in it: that is over before the student's begins.
+    fixed: what trains beside the detector. image: what the teacher shows, and what the methods keep for the
+    backward pass, at (height, width) `imgsz`. shared: the teacher. What its own forward pass holds for a
+    moment is not in it: that is over before the student's begins.
     """
     if not arm.distill or arm.teacher is None:
         return Need(0.0, 0.0)
     teacher = arm.teacher.detector
     beside = Distiller(arm.distill, detector, teacher, seed=0)
-    fixed = 20.0 * _count(beside) + 4.0 * _count(teacher)
     mine, its = _blank_view(detector, imgsz), _blank_view(teacher, imgsz)
     for shown in _tensors(mine):
         shown.requires_grad_()
     outside = (*beside.parameters(), *_tensors(mine), *_tensors(its))
     there = {tensor.untyped_storage().data_ptr() for tensor in outside}
     kept = saved_bytes(lambda: beside(mine, its, draw=0), there)
-    return Need(fixed, kept + sum(tensor.nbytes for tensor in _tensors(its)))
+    shown = sum(tensor.nbytes for tensor in _tensors(its))
+    return Need(20.0 * _count(beside), kept + shown, 4.0 * _count(teacher))
 
 
 @torch.no_grad()
@@ -114,8 +115,8 @@ def _count(module: nn.Module) -> int:
 
 
 def arms_per_group(needs: Sequence[Need], batch: int, device: torch.device) -> int:
-    """How many arms can be held at once; only one of them at a time holds activations."""
-    activations = batch * max(need.image for need in needs)
+    """How many arms can be held at once beside their teacher; one of them at a time holds activations."""
+    once = max(need.shared for need in needs) + batch * max(need.image for need in needs)
     largest = max(need.fixed for need in needs)
-    fits = int((free_bytes(device) * 0.8 - activations) // largest)
+    fits = int((free_bytes(device) * 0.8 - once) // largest)
     return min(max(fits, 1), len(needs))

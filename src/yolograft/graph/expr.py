@@ -78,6 +78,12 @@ class GraftSpec:
         """What the terms of one kind name, in the order written."""
         return tuple(term.ref for term in self.terms if term.kind == kind)
 
+    def without(self, kind: str) -> GraftSpec:
+        """The arm without its terms of one kind; a label of the user's own stays."""
+        terms = tuple(term for term in self.terms if term.kind != kind)
+        own = self.label != folder_name(_default_label(self.terms))
+        return GraftSpec(self.label if own else folder_name(_default_label(terms)), terms)
+
 
 def parse_graft(text: str, *, init: str = "paper") -> GraftSpec:
     """Read one graft expression.

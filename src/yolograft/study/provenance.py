@@ -209,10 +209,9 @@ def _follow(chain: _Chain, source: Path, planned: str) -> Mapping[str, Any] | No
     chain.links.append(link)
     chain.models.append((spec, state.get("code", {})))
     chain.taught_by.append(state.get("taught_by"))
+    chain.data += data
     if above is None:
         chain.links.append(_lost(source, "alone"))
-    else:
-        chain.data += data
     return above
 
 

@@ -17,7 +17,7 @@ from yolograft.graph.necks.dualpath import dualpath
 from yolograft.graph.necks.fpn import fpn
 from yolograft.graph.necks.frame import read_frame
 from yolograft.graph.necks.pan import pan
-from yolograft.graph.sites import FUSIONS
+from yolograft.graph.sites import FUSIONS, OUTPUT, backbone_layers, head_levels
 from yolograft.graph.spec import Args, LayerSpec, ModelSpec, ModuleRef, Value, frozen_args
 
 NO_IDENTITY = "another neck, join or level has no identity form: it changes the net's outputs from the start"
@@ -25,7 +25,6 @@ LOWEST, HIGHEST, MOST_REPEATS = 2, 6, 8
 LEVELS = "levels"
 _LEVEL = re.compile(rf"p([{LOWEST}-{HIGHEST}])")
 _ROLE = re.compile(r"neck\.(lat|td|p)\d")
-_P = re.compile(r"neck\.p\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def with_neck(spec: ModelSpec, ref: ModuleRef) -> ModelSpec:
     had = _head_levels(spec)
     levels = _read_levels(options.pop(LEVELS)) if LEVELS in options else tuple(sorted(had))
     _check_options(neck, options)
-    backbone = _backbone(spec)
+    backbone = backbone_layers(spec)
     _refuse_lost_grafts(spec, backbone)
     frame, beyond = read_frame(spec, levels if LEVELS in dict(ref.args) else _built(spec, levels))
     rows, outputs = neck.build(frame, **options)
@@ -127,8 +126,8 @@ def other_neck(spec: ModelSpec, source: ModelSpec) -> bool:
 
 
 def no_identity(spec: ModelSpec, source: ModelSpec) -> bool:
-    """Whether a detector cannot start as another: it predicts on other levels, or `other_neck`."""
-    return _outputs(spec) != _outputs(source) or other_neck(spec, source)
+    """Whether a detector cannot start as another: it has other levels, joins or paths."""
+    return _outputs(spec) != _outputs(source) or _marks(spec) != _marks(source)
 
 
 def _marks(spec: ModelSpec) -> set[tuple[str, str]]:
@@ -140,30 +139,32 @@ def _marks(spec: ModelSpec) -> set[tuple[str, str]]:
 def outputs_on_the_way_down(spec: ModelSpec) -> list[str]:
     """The sites ``neck.pN`` that a block of the path down plays: there is no path up."""
     roles = dict(spec.sites)
-    return [role for role in roles if _P.fullmatch(role) and roles[role] == roles.get(f"neck.td{role[-1]}")]
+    return [
+        role for role in roles if OUTPUT.fullmatch(role) and roles[role] == roles.get(f"neck.td{role[-1]}")
+    ]
 
 
 def _outputs(spec: ModelSpec) -> set[str]:
-    return {role for role, name in spec.sites if _P.fullmatch(role) and name in spec.head.inputs}
+    return set(head_levels(spec))
 
 
 def _parts(spec: ModelSpec) -> set[tuple[str, str, Args]]:
-    backbone = _backbone(spec)
+    backbone = backbone_layers(spec)
     return {(layer.name, layer.module, layer.args) for layer in spec.layers if layer.name in backbone}
 
 
 def _head_levels(spec: ModelSpec) -> dict[int, str]:
     """Level -> the layer the head reads there."""
-    roles = {name: role for role, name in spec.sites if _P.fullmatch(role)}
-    for name in spec.head.inputs:
-        if name not in roles:
+    roles = dict(zip(spec.head.inputs, head_levels(spec), strict=True))
+    for name, role in roles.items():
+        if not role:
             raise SpecError("YG181", f"the head of {spec.name} reads '{name}', which plays no role neck.pN")
-    return {int(roles[name][-1]): name for name in spec.head.inputs}
+    return {int(role[-1]): name for name, role in roles.items()}
 
 
 def _built(spec: ModelSpec, levels: tuple[int, ...]) -> tuple[int, ...]:
     """The levels of the old neck: one that the head does not read may be on the way to one that it does."""
-    return (*levels, *(int(role[-1]) for role, _ in spec.sites if _P.fullmatch(role)))
+    return (*levels, *(int(role[-1]) for role, _ in spec.sites if OUTPUT.fullmatch(role)))
 
 
 def _read_levels(text: object) -> tuple[int, ...]:
@@ -184,15 +185,6 @@ def _check_options(neck: Neck, options: Mapping[str, Value]) -> None:
     repeats = options.get("repeats", 1)
     if type(repeats) is not int or not 1 <= repeats <= MOST_REPEATS:
         raise SpecError("YG180", f"repeats={repeats}: not a whole number of 1 to {MOST_REPEATS}")
-
-
-def _backbone(spec: ModelSpec) -> frozenset[str]:
-    """Names of the layers up to the ends of the backbone's stages, grafts between them included."""
-    found = {name for role, name in spec.sites if role.partition(".")[0] in ("stem", "backbone")}
-    for layer in reversed(spec.layers):
-        if layer.name in found:
-            found.update(layer.inputs)
-    return frozenset(found)
 
 
 def _refuse_lost_grafts(spec: ModelSpec, backbone: frozenset[str]) -> None:
