@@ -20,18 +20,12 @@ from torch import Tensor
 
 from yolograft.errors import SpecError
 from yolograft.ops.suppression.greedy import greedy
-from yolograft.ops.suppression.overlap import overlaps, ranked, take
+from yolograft.ops.suppression.overlap import overlaps, take
 from yolograft.types import Detections
 
 
 def adaptive(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    iou: float = 0.7,
-    density: Tensor | None = None,
-    limit: int | None = None,
+    found: Detections, *, iou: float = 0.7, limit: int | None = None, density: Tensor | None = None
 ) -> Detections:
     """Suppression by predicted density [N] in 0..1; arguments and result as the room's head says.
 
@@ -44,19 +38,15 @@ def adaptive(
             "adaptive takes predicted density, and no level of this detector's head has it",
             fix="train with density@neck.p3,neck.p4,neck.p5, or use adaptive_free",
         )
-    found, order = ranked(boxes, scores, labels)
-    threshold = density[order].float().clamp(min=iou)
+    threshold = density.float().clamp(min=iou)
     kept = greedy(found, lambda i, j: overlaps(found, i, j) > threshold[i][:, None], limit=limit)
     return take(found, kept)
 
 
 def adaptive_free(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
+    found: Detections,
     *,
     iou: float = 0.7,
-    density: Tensor | None = None,
     limit: int | None = None,
     same: float = 0.8,
     share: float = 0.5,
@@ -67,8 +57,7 @@ def adaptive_free(
         same: overlap above which two candidates are one object.
         share: least score of a neighbour, as a share of the box's own.
     """
-    found, _ = ranked(boxes, scores, labels)
-    everyone = torch.arange(len(found.scores), device=boxes.device)
+    everyone = torch.arange(len(found.scores), device=found.boxes.device)
     threshold = torch.full_like(found.scores, math.nan)
 
     def suppresses(left: Tensor, right: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ Deviation: suppression is strictly above the threshold.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from yolograft.ops.suppression.greedy import blocks, greedy, nearer_than
 from yolograft.ops.suppression.overlap import overlaps, ranked, take
@@ -18,12 +17,9 @@ from yolograft.types import Detections
 
 
 def cluster(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
+    found: Detections,
     *,
     iou: float = 0.7,
-    density: Tensor | None = None,
     limit: int | None = None,
     penalty: str = "none",
     sigma: float = 0.2,
@@ -33,7 +29,6 @@ def cluster(
     Args:
         penalty: ``none`` removes, ``score`` lowers scores instead. sigma: of the penalty; larger is milder.
     """
-    found, _ = ranked(boxes, scores, labels)
     if penalty == "none":
         return take(found, greedy(found, nearer_than(found, iou), limit=limit))
     kept = greedy(found, nearer_than(found, iou))

@@ -11,21 +11,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from yolograft.ops.suppression.greedy import greedy
-from yolograft.ops.suppression.overlap import centre_distance, overlaps, ranked, take
+from yolograft.ops.suppression.overlap import centre_distance, overlaps, take
 from yolograft.types import Detections
 
 
-def diou(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    iou: float = 0.7,
-    density: Tensor | None = None,
-    limit: int | None = None,
-) -> Detections:
+def diou(found: Detections, *, iou: float = 0.7, limit: int | None = None) -> Detections:
     """Greedy suppression by IoU - R_DIoU; arguments and result as the room's head says."""
-    found, _ = ranked(boxes, scores, labels)
 
     def suppresses(left: Tensor, right: Tensor) -> Tensor:
         apart = centre_distance(found.boxes[left], found.boxes[right])

@@ -24,23 +24,14 @@ from yolograft.types import Detections
 
 
 def matrix(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    iou: float = 0.7,
-    density: Tensor | None = None,
-    limit: int | None = None,
-    method: str = "gaussian",
-    sigma: float = 0.5,
+    found: Detections, *, limit: int | None = None, method: str = "gaussian", sigma: float = 0.5
 ) -> Detections:
-    """Matrix NMS; arguments and result as the room's head says. ``iou`` and ``density`` are not read.
+    """Matrix NMS; arguments and result as the room's head says.
 
     Args:
         method: ``gaussian`` or ``linear``. sigma: of the Gaussian; larger is milder.
     """
-    found, _ = ranked(boxes, scores, labels)
-    rows = torch.arange(len(found.scores), device=boxes.device)
+    rows = torch.arange(len(found.scores), device=found.boxes.device)
     lowered = found.scores.clone()
     unhidden = torch.ones_like(lowered)  # f of the largest overlap with a better box
     done = 0

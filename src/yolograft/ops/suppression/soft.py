@@ -14,9 +14,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from yolograft.ops.suppression.overlap import ranked
+from yolograft.ops.suppression.overlap import take
 from yolograft.types import Detections
 
 _F32 = NDArray[np.float32]
@@ -25,12 +24,9 @@ _LEAST = 1e-30
 
 
 def soft(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
+    found: Detections,
     *,
     iou: float = 0.7,
-    density: Tensor | None = None,
     limit: int | None = None,
     method: str = "gaussian",
     sigma: float = 0.5,
@@ -40,7 +36,6 @@ def soft(
     Args:
         method: ``gaussian`` or ``linear``. sigma: of the Gaussian; larger is milder.
     """
-    found, _ = ranked(boxes, scores, labels)
     # Class by class, so that every class is one stretch of memory; best first within each.
     rank = found.labels.argsort(stable=True).cpu().numpy()
     corners = np.ascontiguousarray(found.boxes.cpu().numpy()[rank].T)
@@ -60,8 +55,8 @@ def soft(
         else:
             left[peers] *= np.exp(shared * shared / np.float32(-sigma))
         left[taken[: turn + 1]] = -1
-    order = torch.from_numpy(rank[taken]).to(boxes.device)
-    return Detections(found.boxes[order], torch.from_numpy(final).to(boxes.device), found.labels[order])
+    order = torch.from_numpy(rank[taken]).to(found.boxes.device)
+    return take(found, order)._replace(scores=torch.from_numpy(final).to(order.device))
 
 
 def _overlap(box: _F32, others: _F32, areas: _F32) -> _F32:

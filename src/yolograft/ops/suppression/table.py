@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from yolograft.ops.suppression.cluster import cluster
 from yolograft.ops.suppression.diou import diou
 from yolograft.ops.suppression.hard import hard
 from yolograft.ops.suppression.matrix import matrix
+from yolograft.ops.suppression.overlap import ranked
 from yolograft.ops.suppression.soft import soft
 from yolograft.ops.suppression.weighted import weighted
 from yolograft.types import Detections
@@ -34,12 +36,14 @@ _OF_GAUSSIAN = {"sigma": ("method", "gaussian")}
 class Method:
     """A function of this room and the options it takes; the first of some words is the default.
 
-    only: option -> (another one, the value of that at which it is read).
+    only: option -> (another one, the value of that at which it is read). crowding: it reads what is
+    predicted of it.
     """
 
     function: Callable[..., Detections]
     options: Mapping[str, Allowed] = field(default_factory=lambda: _IOU)
     only: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    crowding: bool = False
 
 
 METHODS: Mapping[str, Method] = {
@@ -47,7 +51,7 @@ METHODS: Mapping[str, Method] = {
     "soft": Method(soft, {**_IOU, **_DECAY}, {**_OF_GAUSSIAN, "iou": ("method", "linear")}),
     "diou": Method(diou),
     "weighted": Method(weighted, {**_IOU, "by": ("score", "score_iou")}),
-    "adaptive": Method(adaptive),
+    "adaptive": Method(adaptive, crowding=True),
     "adaptive_free": Method(adaptive_free, {**_IOU, "same": _SHARE, "share": _SHARE}),
     "cluster": Method(
         cluster, {**_IOU, "penalty": ("none", "score"), "sigma": _SIGMA}, {"sigma": ("penalty", "score")}
@@ -92,8 +96,12 @@ class Suppression:
         limit: int | None = None,
     ) -> Detections:
         """Apply it to one image; an ``iou`` among the options goes before the one given."""
-        options = {"iou": iou, **dict(self.options)}
-        return METHODS[self.name].function(boxes, scores, labels, density=density, limit=limit, **options)
+        method = METHODS[self.name]
+        found, order = ranked(boxes, scores, labels)
+        options: dict[str, Any] = {"iou": iou} if "iou" in method.options else {}
+        if method.crowding:
+            options["density"] = None if density is None else density[order]
+        return method.function(found, limit=limit, **options | dict(self.options))
 
 
 def read_suppressions(text: str) -> tuple[Suppression, ...]:
@@ -166,7 +174,9 @@ def _check_read(name: str, given: Mapping[str, Scalar]) -> None:
         if key in given and value != wanted:
             cause = f"{name} does not read {key} where {other} is {value}"
             raise SpecError("YG372", cause, where="--nms", fix=f"add {other}={wanted}, or leave {key} out")
+    if name != "adaptive_free" or "same" not in given:
+        return
     least = given.get("iou", inspect.signature(method.function).parameters["iou"].default)
-    if name == "adaptive_free" and "same" in given and given["same"] <= least:  # type: ignore[operator]
+    if given["same"] <= least:  # type: ignore[operator]
         cause = f"adaptive_free acts between iou and same: {least} and {given['same']} leave nothing"
         raise SpecError("YG372", cause, where="--nms", fix=f"a same above {least}, or a lower iou")

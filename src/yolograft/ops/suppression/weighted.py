@@ -9,29 +9,20 @@ the best kept box that removes it and to no other. The score is that of the kept
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from yolograft.ops.suppression.greedy import blocks, greedy, nearer_than
-from yolograft.ops.suppression.overlap import overlaps, ranked, take
+from yolograft.ops.suppression.overlap import overlaps, take
 from yolograft.types import Detections
 
 
 def weighted(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    iou: float = 0.7,
-    density: Tensor | None = None,
-    limit: int | None = None,
-    by: str = "score",
+    found: Detections, *, iou: float = 0.7, limit: int | None = None, by: str = "score"
 ) -> Detections:
     """Greedy suppression whose clusters are averaged; arguments and result as the room's head says.
 
     Args:
         by: weight of a member, ``score`` or ``score_iou`` (score times overlap with the kept box).
     """
-    found, _ = ranked(boxes, scores, labels)
     kept = greedy(found, nearer_than(found, iou), limit=limit)
     out = take(found, kept)
     if not len(kept):
