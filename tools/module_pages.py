@@ -57,7 +57,8 @@ def cost_table(costs: dict[str, ModuleCost], lang: Lang) -> str:
 def module_page(entry: Entry, page: ModulePage, costs: dict[str, ModuleCost], lang: Lang) -> str:
     """The Markdown page of one module in one language."""
     title, stop = page.title.of(lang), "。" if lang == "zh" else ". "
-    aliases = word("aliases", lang) + ", ".join(f"`{alias}`" for alias in entry.aliases)
+    names = ", ".join(f"`{alias}`" for alias in entry.aliases)
+    aliases = word("aliases", lang) + names if names else ""
     picture = f"![{word('figure', lang).format(name=title)}](../images/modules/{entry.name}.svg)"
     formulas = [f"$$\n{line}\n$$" for line in page.equation.latex]
     claims = [f"- {claim(evidence, lang)}" for evidence in page.evidence]
@@ -76,7 +77,7 @@ def module_page(entry: Entry, page: ModulePage, costs: dict[str, ModuleCost], la
         f"# {entry.name}: {title}",
         word("other language", lang).format(name=entry.name),
         page.summary.of(lang) + stop.rstrip(),
-        entry.paper + stop + aliases,
+        (entry.paper + stop + aliases).rstrip(),
     ]
     body = [part for key, parts in sections.items() for part in (f"## {word(key, lang)}", *parts)]
     return "\n\n".join([*head, *body]) + "\n"

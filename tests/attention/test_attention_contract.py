@@ -18,6 +18,7 @@ from yolograft.attention.eca import ECA
 from yolograft.attention.ela import EfficientLocalAttention
 from yolograft.attention.ema_att import EMAAttention
 from yolograft.attention.gc import GlobalContext
+from yolograft.attention.guided import GuidedAttention
 from yolograft.attention.nam import NAM
 from yolograft.attention.se import SqueezeExcite
 from yolograft.attention.simam import SimAM
@@ -46,6 +47,7 @@ BUILDS: dict[str, Build] = {entry.name: entry.cls for entry in ENTRIES if entry.
     "triplet planes": lambda c: TripletAttention(c, kernel=3, spatial=False),
     "gc scale": lambda c: GlobalContext(c, fusion="scale", pool="mean"),
     "strip paper": lambda c: StripAttention(c, form="paper", kernel=5),
+    "guided background": lambda c: GuidedAttention(c, mode="background", hidden=3, weight=0.0),
     "ela tiny": lambda c: EfficientLocalAttention(c, kernel=5, norm_groups=4),
 }
 # Pooling windows are counted: with fewer pixels than this on a side the count is one, another graph.

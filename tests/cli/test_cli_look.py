@@ -14,7 +14,7 @@ from cyclopts import App
 
 from yolograft.cli.app import VERBS, build_app
 from yolograft.models.build import inspect_spec, model_spec
-from yolograft.models.catalog import ENTRIES
+from yolograft.models.catalog import ENTRIES, LISTED
 
 
 def test_show_gives_every_layer(command: Any) -> None:
@@ -72,7 +72,7 @@ def test_show_takes_a_class_from_a_file(command: Any, tmp_path: Path) -> None:
 def test_modules_lists_the_catalog(command: Any) -> None:
     answer = command("modules", "--json")
     listed = {row["name"]: row for row in answer.json["modules"]}
-    assert listed.keys() == {entry.name for entry in ENTRIES if entry.kind == "attention"}
+    assert listed.keys() == {entry.name for entry in ENTRIES if entry.kind in LISTED}
     assert listed["coord_att"]["options"]["reduction"] == 32 and listed["coord_att"]["paper"]
     assert command("modules", "coord_att", "--json").json.items() >= listed["coord_att"].items()
     text = command("modules", "nam").out

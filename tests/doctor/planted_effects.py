@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from yolograft.types import Targets
+
 
 def _pointwise(channels: int) -> nn.Conv2d:
     return nn.Conv2d(channels, channels, 1)
@@ -271,3 +273,84 @@ class Experts(nn.Module):
         kernel = torch.einsum("bk,kcihw->bcihw", share, self.kernels).reshape(-1, 1, 3, 3)
         flat = x.reshape(1, batch * channels, height, width)
         return x + F.conv2d(flat, kernel, padding=1, groups=batch * channels).reshape(x.shape)
+
+
+class Reads(nn.Module):
+    """Hands its map through; all its parameters learn from the boxes alone."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, 1, 1)
+        self.seen: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = self.conv(x) if self.training and torch.is_grad_enabled() else None
+        return x
+
+    def supervise(self, targets: Targets, *, image_size: tuple[int, int]) -> Tensor | float:
+        loss, self.seen = self.cells(targets), None
+        return loss.mean()
+
+    def cells(self, targets: Targets) -> Tensor:
+        assert self.seen is not None
+        return (self.seen - len(targets.boxes)).square()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "seen": None}
+
+
+class LossOfCells(nn.Module):
+    """Its loss is a map."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.reads = Reads(in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.reads(x)
+
+    def supervise(self, targets: Targets, *, image_size: tuple[int, int]) -> Tensor | float:
+        loss, self.reads.seen = self.reads.cells(targets), None
+        return loss
+
+
+class LossIsFloat(nn.Module):
+    """Its loss is a plain number, from which nothing learns."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.conv = _pointwise(in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x)
+
+    def supervise(self, targets: Targets, *, image_size: tuple[int, int]) -> Tensor | float:
+        return float(len(targets.boxes))
+
+
+class LossIsNone(nn.Module):
+    """It forgets its loss where there is no box."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.conv = _pointwise(in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x)
+
+    def supervise(self, targets: Targets, *, image_size: tuple[int, int]) -> Tensor | None:
+        return self.conv.weight.square().mean() if len(targets.boxes) else None
+
+
+class NoBoxes(nn.Module):
+    """Its loss takes the first box, and an image without boxes has none."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.conv = _pointwise(in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x)
+
+    def supervise(self, targets: Targets, *, image_size: tuple[int, int]) -> Tensor | float:
+        return self.conv.weight.mean() * targets.boxes[0, 0]

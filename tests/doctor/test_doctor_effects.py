@@ -25,6 +25,9 @@ FOUND: list[tuple[type[nn.Module], str, str, str, str, set[str]]] = [
     (plants.FlipsMode, "nothing_left", "fail", "mode_changed", "norm has another mode", set()),
     (plants.RunningInEval, "nothing_left", "fail", "buffers_change", "writes into mean", {"derivative"}),
     (plants.Reseeds, "nothing_left", "fail", "reseeds", "torch.manual_seed", set()),
+    (plants.LossOfCells, "nothing_left", "fail", "loss_no_scalar", "[2, 1, 16, 16]", set()),
+    (plants.LossIsFloat, "nothing_left", "fail", "loss_no_scalar", "returns float", set()),
+    (plants.LossIsNone, "nothing_left", "fail", "loss_no_scalar", "returns NoneType", set()),
     (plants.Frozen, "gradient", "warn", "frozen", "all 2 parameter tensors are frozen", set()),
     (plants.StraightThrough, "derivative", "warn", "substitute", "conv.weight, conv.bias", set()),
     (planted_defects.Views, "channels_last", "warn", "contiguous_copy", "planted_defects.py:", set()),
@@ -48,11 +51,17 @@ def test_it_is_found_by_its_own_row(
 
 
 @pytest.mark.parametrize(
-    "cls", [plants.StoresPicture, plants.NewNorms, plants.Drops, plants.FixedBlur, plants.Experts]
+    "cls",
+    [plants.StoresPicture, plants.NewNorms, plants.Drops, plants.FixedBlur, plants.Experts, plants.Reads],
 )
 def test_what_is_right_passes_every_quick_check(cls: type[nn.Module]) -> None:
     report = check_module(cls, checks=QUICK)
     assert {row.status for row in report.rows} == {"pass"}, report.text()
+
+
+def test_a_loss_that_needs_a_box_fails_where_there_is_none() -> None:
+    row = check_module(plants.NoBoxes, checks=["nothing_left"]).row("nothing_left")
+    assert row.key == "raises" and "IndexError" in row.reason() and "planted_effects.py:" in row.reason()
 
 
 def test_a_reference_cycle_in_a_plain_object_ends() -> None:

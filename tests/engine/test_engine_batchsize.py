@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,8 +12,11 @@ from hypothesis import strategies as st
 from tiny_runs import arm_of, tiny_recipe
 
 from yolograft.engine import batchsize
+from yolograft.engine.arm import Arm
 from yolograft.engine.batchsize import choose_batch, largest_that_fits
+from yolograft.engine.memory import Need
 from yolograft.errors import MachineError
+from yolograft.graph.spec import ModuleRef
 
 
 @given(limit=st.integers(1, 3000), start=st.integers(0, 8), most=st.integers(0, 10))
@@ -65,6 +71,52 @@ def test_on_a_gpu_real_steps_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batchsize, "_peak_of_a_step", peak)
     choice = choose_batch([arm_of()], tiny_recipe(), device="0", precision="bf16", images=1000)
     assert choice.batch == 32 and 64 in tried and "by a trial step" in choice.why
+
+
+class Mover:
+    """A teacher that notes where it is sent."""
+
+    def __init__(self) -> None:
+        self.places: list[torch.device] = []
+
+    def go_to(self, device: torch.device) -> None:
+        self.places.append(device)
+
+
+def test_a_trial_takes_a_taught_arm_beside_the_neediest(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = {"plain": 1.0, "wide": 9.0, "kd": 3.0, "mgd": 5.0}
+    teacher: Any = Mover()
+    arms = [replace(arm_of(), label=label) for label in needs]
+    arms[2:] = [replace(arm, distill=(ModuleRef("cwd"),), teacher=teacher) for arm in arms[2:]]
+    monkeypatch.setattr(batchsize, "need_of", lambda arm, recipe: Need(1, needs[arm.label]))
+    monkeypatch.setattr(batchsize, "places", lambda device: [torch.device("cuda", 0)])
+    monkeypatch.setattr(batchsize, "free_bytes", lambda place: 1000)
+    tried: list[str] = []
+
+    def peak(arm: Arm, recipe: object, batch: int, device: str, precision: str) -> float:
+        tried.append(arm.label)
+        # What is not counted: what the teacher holds for a moment.
+        return batch * (needs[arm.label] + (40 if arm.distill else 0))
+
+    monkeypatch.setattr(batchsize, "_peak_of_a_step", peak)
+    choice = choose_batch(arms, tiny_recipe(), device="0", precision="bf16", images=1000)
+    assert set(tried) == {"wide", "mgd"} and choice.batch == 8
+    needs["mgd"], tried[:] = 10.0, []
+    choose_batch(arms, tiny_recipe(), device="0", precision="bf16", images=1000)
+    assert set(tried) == {"mgd"}
+
+
+def test_a_trial_gives_the_teacher_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError
+
+    teacher: Any = Mover()
+    taught = replace(arm_of(), distill=(ModuleRef("cwd"),), teacher=teacher)
+    for name in ("memory_allocated", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda place: 0)
+    monkeypatch.setattr(batchsize, "_take_two_steps", full)
+    assert batchsize._peak_of_a_step(taught, tiny_recipe(), 4, "cpu", "fp32") == float("inf")
+    assert teacher.places == [torch.device("cpu")]
 
 
 @pytest.mark.gpu

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -135,6 +136,10 @@ def test_arms_are_grouped_by_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     for free, most in ((10**12, 10), (0, 1), (10e9, 4), (15e9, 8)):
         monkeypatch.setattr("yolograft.engine.memory.free_bytes", lambda _, free=free: free)
         assert arms_per_group(needs, 4, device) == most
+    # A teacher of 3 GB is held once, whoever learns from it.
+    for pupils in (1, 9):
+        taught = [replace(need, shared=3e9) for need in needs[:pupils]] + needs[pupils:]
+        assert arms_per_group(taught, 4, device) == 5
 
 
 def test_what_a_step_holds_is_counted_family_by_family() -> None:

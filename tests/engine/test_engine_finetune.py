@@ -24,7 +24,6 @@ from yolograft.engine.finetune import (
     KEPT,
     NEW,
     FineTuning,
-    backbone,
     check_fine_tuning,
     part_rates,
 )
@@ -34,6 +33,7 @@ from yolograft.engine.recipe import Recipe
 from yolograft.errors import SpecError
 from yolograft.graph.expr import parse_graft
 from yolograft.graph.graft import graft
+from yolograft.graph.sites import backbone_layers
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build, model_spec
 from yolograft.models.detector import Detector
@@ -96,7 +96,7 @@ def test_the_groups_are_a_partition(
     where = [(id(p), group[PART], group["weight_decay"]) for group in groups for p in group["params"]]
     trainable = {id(p): name for name, p in detector.named_parameters() if p.requires_grad}
     assert len(where) == len(trainable) and {item[0] for item in where} == trainable.keys()
-    in_backbone = tuple(f"layers.{name.replace('.', '/')}." for name in backbone(detector.spec))
+    in_backbone = tuple(f"layers.{name.replace('.', '/')}." for name in backbone_layers(detector.spec))
     for place, part, decay in where:
         name, parameter = trainable[place], detector.get_parameter(trainable[place])
         assert decay == (0.03 if parameter.ndim >= 2 else 0.0), name
@@ -339,13 +339,6 @@ def test_a_backbone_that_is_none_is_said() -> None:
     with pytest.raises(SpecError, match="YG171"):
         FineTuning(detector, Recipe(freeze="backbone", freeze_epochs=1), tuple(base_tensors()))
     FineTuning(detector, Recipe(freeze="backbone"), tuple(base_tensors()))
-
-
-def test_the_backbone_is_what_the_last_stage_reads() -> None:
-    spec = model_spec("yolov8n", num_classes=5)
-    names = [layer.name for layer in spec.layers]
-    found = [name for name in names if name in backbone(spec)]
-    assert found == names[: names.index("backbone.sppf") + 1]
 
 
 @pytest.fixture(autouse=True, scope="module")

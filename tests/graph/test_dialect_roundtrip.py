@@ -162,6 +162,9 @@ def test_an_identity_start_is_said_to_be_lost() -> None:
     out = written(graft(stock_spec("yolov8", "n"), parse_graft("se:init=identity@neck.p3,neck.p5")))
     assert len(out.lost) == 2 and out.lost[0].startswith("neck.p3+se: the identity start of se")
     assert all(layer.init == "paper" for layer in out.spec)
+    # A probe hands its map through and never had one.
+    probe = written(graft(stock_spec("yolov8", "n"), parse_graft("density:init=identity@neck.p3")))
+    assert probe.lost == () and read(probe.text).spec.digest() == probe.spec.digest()
 
 
 def test_extra_branches_take_nobody_s_place() -> None:

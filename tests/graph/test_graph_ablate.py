@@ -36,6 +36,15 @@ def test_labels_of_the_user_are_kept_and_init_reaches_every_term():
     assert [term.ref.init for term in made.arms[2].terms] == ["identity", "paper"]
 
 
+def test_necks_and_distillation_are_parts():
+    made = ablate("CA=coord_att@neck.p3; neck:bifpn; distill:cwd:tau=2")
+    assert [arm.label for arm in made.arms] == ["ca", "b", "c", "ca-b", "ca-c", "b-c", "ca-b-c"]
+    assert made.arms[-1].text() == "coord_att@neck.p3+neck:bifpn+distill:cwd:tau=2"
+    for twice in ("neck:bifpn; neck:fpn", "distill:cwd; distill:cwd"):
+        with pytest.raises(SpecError, match="YG118"):
+            ablate(twice)
+
+
 @given(st.integers(2, 5), st.booleans())
 def test_every_combination_once_with_a_label_of_its_own(count, cumulative):
     text = ";".join(f"se@{site}" for site in SITES[:count])

@@ -83,6 +83,23 @@ def test_values_are_read_by_their_form(text: str, value: object) -> None:
         assert given_value == value and type(given_value) is type(value)
 
 
+def test_necks_and_distillation_go_to_no_site() -> None:
+    spec = parse_graft("neck:bifpn:repeats=2,levels=p3-p6+se@neck.p3+distill:cwd(tau=2)")
+    assert [t.kind for t in spec.terms] == ["neck", "module", "distill"]
+    assert spec.of_kind("neck") == (ModuleRef("bifpn", (("levels", "p3-p6"), ("repeats", 2))),)
+    assert spec.of_kind("distill") == (ModuleRef("cwd", (("tau", 2),)),)
+    assert [t.sites for t in spec.terms if t.kind != "module"] == [(), ()]
+    assert spec.text() == "neck:bifpn:levels=p3-p6,repeats=2+se@neck.p3+distill:cwd:tau=2"
+    assert term("neck::Own@neck.p3").kind == "module"  # a package of that name
+
+
+@given(st.lists(any_terms(), max_size=2), st.sampled_from(["neck", "distill"]))
+def test_terms_without_a_site_are_read_back(terms: list[GraftTerm], kind: str) -> None:
+    siteless = GraftTerm(ModuleRef("bifpn", (("repeats", 2), ("weighted", False))), (), kind)
+    spec = GraftSpec("mine", (*terms, siteless))
+    assert parse_graft(f"mine={spec.text()}") == spec
+
+
 def test_the_sign_of_an_exponent_splits_no_terms() -> None:
     spec = parse_graft("a:x=1e+3,y=-2.5E+2@p+b:z=3@q")
     assert [dict(t.ref.args) for t in spec.terms] == [{"x": 1e3, "y": -250.0}, {"z": 3}]
@@ -92,6 +109,13 @@ def test_init_is_read_apart_from_the_options() -> None:
     assert term("se:init=identity,reduction=4@x").ref == ModuleRef("se", (("reduction", 4),), "identity")
     assert term("se@x", init="identity").ref.init == "identity"
     assert term("se:init=paper@x", init="identity").ref.init == "paper"
+
+
+def test_what_has_no_identity_form_takes_none_from_the_default() -> None:
+    for text in ("neck:bifpn", "distill:cwd", "bifpn_add@edge:a..b", "gated_concat@edge:a..b"):
+        assert parse_graft(text, init="identity").text() == text
+    # Asked for, it is kept: who reads it can say that there is none.
+    assert term("neck:bifpn:init=identity").ref.init == "identity"
 
 
 @pytest.mark.parametrize(
@@ -106,6 +130,10 @@ def test_init_is_read_apart_from_the_options() -> None:
         ("se@edge:a..b", "se-edge-a-b"),
         ("dir/my.py::MyAtt:k=7@neck.p3", "myatt-neck.p3"),
         ("timm:eca@neck.p3", "eca-neck.p3"),
+        ("neck:bifpn:repeats=2", "bifpn"),
+        ("CA_BiFPN = coord_att@neck.p3+neck:bifpn", "ca_bifpn"),
+        ("small=neck:bifpn", "small"),
+        ("se@neck.p3+neck:pan+distill:cwd", "se-neck.p3-pan-cwd"),
     ],
 )
 def test_labels(text: str, label: str) -> None:
@@ -156,9 +184,12 @@ def test_scalars_keep_value_and_type(value: object) -> None:
 REFUSED = [
     ("YG110", ""),
     ("YG110", "   "),
-    ("YG111", "neck:bifpn"),
-    ("YG111", "se@neck.p3+neck:bifpn"),
-    ("YG111", "distill:cwd:teacher=yolov8s"),
+    ("YG111", "neck:"),
+    ("YG111", "se@neck.p3+distill: "),
+    ("YG111", "neck:bifpn@neck.p3"),
+    ("YG115", "neck:bi fpn"),
+    ("YG116", "neck:bifpn:repeats"),
+    ("YG112", "neck"),
     ("YG112", "se"),
     ("YG112", "@neck.p3"),
     ("YG112", "se@"),
@@ -212,3 +243,17 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
         parse_graft(text)
     except SpecError as error:
         assert "\n" not in str(error) and len(str(error)) <= MAX_LINE
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "rest"),
+    [
+        ("se@neck.p3+distill:cwd:tau=2", "se-neck.p3", "se@neck.p3"),
+        ("Mine=distill:cwd+se@neck.p3+distill:mgd", "mine", "se@neck.p3"),
+        ("neck:bifpn", "bifpn", "neck:bifpn"),
+    ],
+)
+def test_an_arm_without_its_teacher_keeps_what_is_placed(text: str, label: str, rest: str) -> None:
+    left = parse_graft(text).without("distill")
+    assert (left.label, left.text()) == (label, rest)
+    assert parse_graft("distill:cwd").without("distill").terms == ()

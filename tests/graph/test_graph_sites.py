@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from graft_strategies import ROLES
 
 from yolograft.errors import MAX_LINE, SpecError
 from yolograft.graph.expr import parse_graft
 from yolograft.graph.graft import graft
-from yolograft.graph.sites import edge_slot, head_slot, origin, resolve
+from yolograft.graph.sites import backbone_layers, edge_slot, head_levels, head_slot, origin, resolve
 from yolograft.graph.spec import LayerSpec, ModelSpec
 from yolograft.models.build import inspect_spec, model_spec
 
@@ -73,6 +75,20 @@ def test_a_role_of_another_family_says_so() -> None:
     with pytest.raises(SpecError) as caught:
         resolve(BASE, "something else")
     assert caught.value.fix.startswith("sites: ")
+
+
+def test_the_backbone_is_what_the_last_stage_reads() -> None:
+    spec = graft(BASE, parse_graft("se@backbone.p4+nam@neck.p3"))
+    names = [layer.name for layer in spec]
+    assert "backbone.p4+se" in names[: names.index("backbone.sppf")]
+    assert backbone_layers(spec) == set(names[: names.index("backbone.sppf") + 1])
+    assert backbone_layers(replace(BASE, sites=())) == frozenset()
+
+
+def test_levels_of_the_head_are_seen_through_the_grafts_in_front_of_it() -> None:
+    for text in ("se@neck.p4", "se@edge:neck.p4..head", "se@edge:neck.p4..head+nam@edge:neck.p4..head"):
+        assert head_levels(graft(BASE, parse_graft(text))) == ["neck.p3", "neck.p4", "neck.p5"]
+    assert head_levels(replace(BASE, sites=BASE.sites[:-1])) == ["neck.p3", "neck.p4", ""]
 
 
 def test_head_slots() -> None:

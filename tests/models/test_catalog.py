@@ -10,7 +10,7 @@ from yolograft.errors import MAX_LINE, ModuleError, SpecError
 from yolograft.models.catalog import BY_NAME, ENTRIES, FAMILIES, find, model_names, split_model_name
 from yolograft.models.identity import IdentityStart
 
-KINDS = {"attention", "block", "control", "fusion", "head"}
+KINDS = {"attention", "block", "control", "fusion", "head", "probe"}
 ATTENTION = [entry for entry in ENTRIES if entry.kind == "attention"]
 
 

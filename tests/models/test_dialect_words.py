@@ -41,7 +41,8 @@ def test_words_name_modules_of_the_catalog_and_their_options() -> None:
 
 def test_what_keeps_shape_is_attention() -> None:
     for word in ALL:
-        assert word.keeps == (BY_NAME[word.module].kind == "attention")
+        kind = BY_NAME[word.module].kind
+        assert word.keeps == (kind in ("attention", "probe")) and word.probe == (kind == "probe")
 
 
 def options(module: str, *args: Any, real: int | None = 64, written: int | None = 256) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from torch import nn
 from yolograft.cli.app import run
 from yolograft.cli.module_text import wrapped
 from yolograft.metrics.module_cost import MAPS_AT_640, module_cost
-from yolograft.models.catalog import ENTRIES, find
+from yolograft.models.catalog import ENTRIES, LISTED, find
 from yolograft.models.pages import (
     WIDE,
     Figure,
@@ -31,7 +31,7 @@ from yolograft.models.pages import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-GRAFTABLE = {entry.name: entry for entry in ENTRIES if entry.kind == "attention"}
+GRAFTABLE = {entry.name: entry for entry in ENTRIES if entry.kind in LISTED}
 PAGES = dict(read_pages())
 HAN = re.compile("[\u4e00-\u9fff]")
 each = pytest.mark.parametrize("name", GRAFTABLE)

@@ -38,7 +38,7 @@ VERDICTS = {
     "pending": "待测",
     "not tested": "未测",
 }
-BUDGET_HOURS = 16.0
+BUDGET_HOURS = 22.0
 KEYS = {
     *("title", "claims", "command", "arms", "contrasts", "seeds", "looks", "margin", "sd", "minutes"),
     "hours",
@@ -47,6 +47,8 @@ OPTIONAL = {"before", "before_minutes", "pilot", "note"}
 # Minutes of one core that a run of a plain model was measured to take: 40 epochs on 205 images of BCCD.
 MEASURED = {"yolov8n": 5.4, "yolov5n": 4.4, "yolox-nano": 7.5}
 EPOCHS = 40
+# Steps an epoch, relative to BCCD: the images of a set decide what a run of it takes.
+STEPS = {"bccd": 1.0, "chess": 1.0, "aerial_cars": 9 / 13}
 
 
 def rows(page: str) -> dict[str, list[str]]:
@@ -179,8 +181,9 @@ def test_a_study_is_what_its_command_runs(name: str) -> None:
     assert planned_labels(model, grafts, design.control) == plan["arms"]
     assert [list(read_contrast(text)) for text in design.contrast] == plan["contrasts"]
     assert all(set(pair) <= set(plan["arms"]) and len(set(pair)) == 2 for pair in plan["contrasts"])
-    measured = MEASURED[model] * training.epochs / EPOCHS
-    assert all(plan["minutes"][label] == measured for label in plan["arms"] if label != "next-scale")
+    measured = MEASURED[model] * training.epochs / EPOCHS * STEPS[training.data.rsplit("/", 1)[1]]
+    stock = [minutes for label, minutes in plan["minutes"].items() if label != "next-scale"]
+    assert stock == pytest.approx([measured] * len(stock), abs=0.05)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if " judge " in study(name)["command"]])

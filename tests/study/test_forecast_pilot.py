@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +16,14 @@ from test_study_verdicts import planned
 from yolograft.cli.app import run as command
 from yolograft.cli.designs import design_of
 from yolograft.cli.options import Design
+from yolograft.cli.plan_verb import _RESPECTS_ZH
 from yolograft.engine.checkpoint import read_json, write_json
 from yolograft.errors import StudyError
 from yolograft.study import forecast as forecasting
 from yolograft.study.branching import own_seconds
 from yolograft.study.budget import outlook_of_pilot
 from yolograft.study.plan import read_manifest
+from yolograft.study.records.bank_match import key_of
 from yolograft.study.records.studyrecord import read_study
 from yolograft.study.results import results_of
 
@@ -55,6 +58,33 @@ def test_a_pilot_of_another_experiment_is_said_to_be_one(
     assert source.startswith("measured in pilot pilot (6 runs)") and source.endswith(said or "runs)")
 
 
+def test_a_pilot_of_another_distillation(tmp_path: Path) -> None:
+    def first(*methods: str, sha256: str = "a" * 64) -> dict[str, Any]:
+        lessons = [{"method": name, "options": {}} for name in methods]
+        row = plain["arms"][0] | {"baseline": False, "distill": lessons}
+        return plain | {"arms": [row], "teacher": {"sha256": sha256} if methods else None}
+
+    plain = read_manifest(study(tmp_path / "pilot", {"baseline": 0.5}, images=20))
+    same = ((first(), first()), (first("cwd"), first("cwd")))
+    assert [forecasting._another(*pair) for pair in same] == ["", ""]
+    for other in (first(), first("mgd"), first("cwd", sha256="b" * 64)):
+        assert forecasting._another(first("cwd"), other) == "distillation"
+        assert forecasting._another(other, first("cwd")) == "distillation"
+    # Beside a baseline it is the baseline whose noise counts.
+    beside = plain | {"arms": [plain["arms"][0], first("cwd")["arms"][0] | {"label": "kd"}]}
+    assert forecasting._another(beside | {"teacher": {"sha256": "a" * 64}}, plain) == ""
+
+
+def test_every_respect_in_which_a_pilot_differs_is_said_in_chinese(pilot: Path) -> None:
+    plain = read_manifest(pilot)
+    key = key_of(plain, "baseline")
+    said = {key.differs(replace(key, **{field.name: "other"})) for field in fields(key)}
+    taught = plain["arms"][0] | {"distill": [{"method": "cwd", "options": {}}]}
+    for other in ({"branch_at": 24}, {"arms": [taught], "teacher": {"sha256": "a" * 64}}):
+        said.add(forecasting._another(plain | other, plain))
+    assert said == set(_RESPECTS_ZH)
+
+
 def test_images_of_the_next_split_weigh_by_their_number(pilot: Path) -> None:
     piloted = read_study(pilot)
     noise = results_of(piloted)["noise"] | {"image_variance": 2.0}
@@ -73,6 +103,7 @@ def test_a_pilot_lends_its_speed_to_the_same_model_and_machine_alone(
         {"arms": [arm | {"spec_sha256": "other"} for arm in manifest["arms"]]},
         {"recipe": manifest["recipe"] | {"imgsz": [640, 640]}},
         {"environment": manifest["environment"] | {"device": "cuda"}},
+        {"teacher": {"sha256": "a" * 64}},
     ):
         assert forecasting._pace_of(manifest | other) != forecasting._pace_of(manifest)
 

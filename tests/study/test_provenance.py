@@ -28,7 +28,7 @@ from yolograft.models.codebook import from_grafts
 from yolograft.models.detector import key_of
 from yolograft.models.foreign.names import their_name
 from yolograft.study.plan import Plan, create_study
-from yolograft.study.provenance import provenance
+from yolograft.study.provenance import TEACHER, provenance
 from yolograft.study.provenance_words import _EN_ZH, sentences
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -251,7 +251,11 @@ def test_a_chain_that_ends_says_where_and_why(make_run: Make, tmp_path: Path) ->
     assert alone["data"][0]["fingerprints"] == {"train": "f" * 64, "eval": "e" * 64}
     later = provenance(make_run("c", weights=stood))
     assert kinds(later) == ["trained", "lost"] and later["weights"][1]["why"] == "alone"
-    assert len(later["data"]) == 1
+    # As of a subject that stands alone, its fingerprints are told, be it start or teacher.
+    taught = provenance(run_of(make_run("d", teacher=lesson(stood))))
+    for found, role in ((later, {}), (taught, TEACHER)):
+        assert found["data"][1:] == [alone["data"][0] | role]
+        assert any("keeps fingerprints of its data" in line for line in found["says"])
 
 
 def test_a_damaged_ancestor_ends_the_chain(make_run: Make) -> None:
@@ -274,6 +278,76 @@ def test_a_circle_ends(make_run: Make) -> None:
     write_json(run_of(first) / "manifest.json", manifest)
     found = provenance(second)
     assert kinds(found) == ["trained", "trained", "lost"] and found["weights"][2]["why"] == "circle"
+
+
+def roles(found: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(link.get("role", ""), link["kind"]) for link in found["weights"]]
+
+
+def lesson(folder: Path, **facts: Any) -> dict[str, Any]:
+    """What a manifest says of a teacher."""
+    return {"path": str(folder), "sha256": tensors_sha256(folder), "model": "yolov8n", **facts}
+
+
+def test_a_file_that_taught_is_in_the_chain(make_run: Make, tmp_path: Path) -> None:
+    origin = {"file": "last.pt", "sha256": "cd" * 32, "layout": "ultralytics", "licence": "AGPL-3.0"}
+    told = {"path": str(tmp_path / "last.pt"), "sha256": "cd" * 32, "model": "yolov8n", "origin": origin}
+    plain = make_run("a", teacher=told)
+    taught = make_model(plain.parent.with_name("seed-1") / "model", taught_by=told)
+    for subject in (run_of(plain), taught):
+        found = provenance(subject)
+        assert roles(found) == [("", "fresh"), ("teacher", "file")]
+        said = "\n".join(found["says"])
+        assert "teacher: the chain goes back to last.pt, which states AGPL-3.0" in said
+        assert "weights: the chain begins with random numbers\n" in said and "no other weights" not in said
+        assert "whether its licence reaches its pupils, no file says" in said
+        assert "trained on before is not written in it" in said
+        assert len(provenance(subject, lang="zh")["says"]) == len(found["says"])
+        assert "教师：源自 last.pt" in "\n".join(provenance(subject, lang="zh")["says"])
+    # The arm beside it learned from nobody.
+    assert roles(provenance(plain)) == [("", "fresh")]
+    # Who starts from a pupil has its teacher behind him as well.
+    assert roles(provenance(make_run("b", weights=taught))) == [
+        ("", "trained"),
+        ("", "fresh"),
+        ("teacher", "file"),
+    ]
+
+
+def test_a_teacher_is_followed_with_its_data_and_its_code(make_run: Make, tmp_path: Path) -> None:
+    planes = tmp_path / "planes"
+    planes.mkdir()
+    (planes / "README.md").write_text("License: CC BY-NC 4.0\n", encoding="utf-8")
+    mine = tmp_path / "mine.py"
+    mine.write_text(OWN.replace("Mine", "Theirs"), encoding="utf-8")
+    oldest = make_run("oldest", data=planes)
+    at = make_run("t", weights=imported(tmp_path / "imported")).with_name("best")
+    its = make_model(at, graft_text=f"{mine}::Theirs@neck.p3", taught_by=lesson(oldest))
+    taught = make_model(make_run("a").with_name("best"), taught_by=lesson(its))
+    found = provenance(taught)
+    assert roles(found) == [
+        ("", "fresh"),
+        ("teacher", "trained"),
+        ("teacher", "file"),
+        ("teacher", "trained"),
+        ("teacher", "fresh"),
+    ]
+    assert [row["name"] for row in found["data"] if "role" in row][-1] == "planes"
+    assert "CC BY-NC 4.0" in "\n".join(found["says"])
+    (row,) = [row for row in found["code"] if "role" in row]
+    assert row["origin"] == "own" and row["name"].endswith("::Theirs")
+    # Two that taught each other are a tale of hand-changed files, and it ends.
+    state = read_json(oldest / "state.json")
+    write_json(oldest / "state.json", state | {"taught_by": lesson(its)})
+    assert roles(provenance(taught)) == roles(found)
+    # Who taught himself a second time stands there as start and as teacher.
+    again = make_run("c", weights=oldest, teacher=lesson(oldest), data=planes)
+    assert roles(provenance(run_of(again)))[:3] == [("", "trained"), ("", "fresh"), ("teacher", "trained")]
+    gone = provenance(make_model(taught.with_name("gone"), taught_by={"path": "nowhere", "sha256": "x"}))
+    assert roles(gone) == [("", "fresh"), ("teacher", "lost")]
+    # What is no teacher at all teaches nobody.
+    for nonsense in ("x", 3, {"path": 4}, []):
+        assert roles(provenance(make_model(taught.with_name("odd"), taught_by=nonsense))) == [("", "fresh")]
 
 
 def test_data_that_is_built_in_or_gone_or_silent(

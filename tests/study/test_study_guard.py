@@ -96,7 +96,7 @@ def test_scores_are_the_last_thing_written(tmp_path: Path, monkeypatch: pytest.M
     torch.set_num_threads(1)
     run = planned(tmp_path, "se@neck.p3", seeds=(0,))
 
-    def killed(*_: object) -> dict[str, Any]:
+    def killed(*_: object, **__: object) -> dict[str, Any]:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from yolograft.cli.nms_table import Reading, say_comparison
 from yolograft.cli.options import Output, Trained, read_imgsz
 from yolograft.cli.results_table import METRICS
 from yolograft.cli.terminal import plain_table, print_json, say
@@ -21,6 +23,7 @@ def eval_(
     data: str | None = None,
     split: str | None = None,
     batch: int = 16,
+    reading: Reading | None = None,
     trained: Trained | None = None,
     output: Output | None = None,
 ) -> None:
@@ -37,15 +40,13 @@ def eval_(
     batch
         Images at a time.
     """
-    from yolograft.data.eval_stream import EvalStream
     from yolograft.data.source import open_dataset
-    from yolograft.engine.evaluate import evaluate
     from yolograft.engine.foreignfolder import lines_of_file
     from yolograft.engine.load import load_detector
     from yolograft.engine.modelfolder import best_warning
-    from yolograft.study.pick import data_of, model_folder
+    from yolograft.study.pick import data_of, manifest_of, model_folder
     from yolograft.study.plan import eval_split
-    from yolograft.study.scores import score_table
+    from yolograft.study.suppressions import scores_as_asked
 
     trained = trained or Trained()
     folder = model_folder(run, arm=trained.arm, seed=trained.seed, which=trained.which)
@@ -54,21 +55,34 @@ def eval_(
     _check_names(dataset, stored)
     chosen = split or eval_split(dataset)
     size = read_imgsz(trained.imgsz) if trained.imgsz else stored.imgsz
-    stream = EvalStream(dataset.split(chosen), imgsz=size, batch=batch, stride=detector.stride)
-    table = evaluate(detector, stream, fingerprint=dataset.fingerprint(chosen))
-    scores = score_table(stream.records, table, dataset.names)
+    asked = (reading or Reading()).asked(detector.stride)
+    groups = _groups(manifest_of(folder), dataset.fingerprint(chosen)) if asked.several else None
+    scores = scores_as_asked(detector, dataset, asked, split=chosen, imgsz=size, batch=batch, groups=groups)
+    nms = asked.named
     warning, notes = best_warning(stored.about), lines_of_file(folder, stored)
+    images = len(dataset.split(chosen))
     if output and output.json:
-        about = {"model": str(folder), "split": chosen, "images": len(stream.records)}
-        about |= ({"warning": warning} if warning else {}) | ({"notes": notes} if notes else {})
-        print_json(about | scores)
+        about = {"model": str(folder), "split": chosen, "images": images}
+        more = {"nms": nms, "warning": warning, "notes": notes}
+        print_json(about | {key: value for key, value in more.items() if value} | scores)
         return
     for line in filter(None, (*notes, warning)):
         say(line)
-    say(f"{folder} on '{chosen}' ({len(stream.records)} images), points")
+    say(f"{folder} on '{chosen}' ({images} images), points{nms and f', --nms {nms}'}")
+    if asked.several:
+        say_comparison(scores)
+        return
     plain_table([head for head, _ in METRICS], [tuple(scores[key] for _, key in METRICS)])
     rows = [(c["name"], c["gt"], c["ap50"], c["ap"]) for c in scores["per_class"]]
     plain_table(("class", "boxes", "AP50", "AP"), rows)
+
+
+def _groups(manifest: Mapping[str, Any] | None, fingerprint: str) -> tuple[int, ...] | None:
+    """The run's groups of the images measured on; None where it has none, or measured on others."""
+    from yolograft.study.grouping import groups_of
+
+    groups = None if manifest is None else groups_of(manifest)
+    return groups if manifest and groups and manifest["data"]["eval"]["fingerprint"] == fingerprint else None
 
 
 def _check_names(dataset: Dataset, stored: StoredModel) -> None:

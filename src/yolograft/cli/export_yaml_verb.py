@@ -45,15 +45,15 @@ def export_yaml_(
     force
         Write over a file that exists.
     """
+    from yolograft.cli.lessons import read_placed
     from yolograft.errors import SpecError
     from yolograft.graph.dialect.write import write_index_file
-    from yolograft.graph.expr import parse_graft
     from yolograft.graph.graft import graft as place
     from yolograft.models.build import inspect_spec
     from yolograft.models.codebook import from_grafts
     from yolograft.models.modelfile import stocks, words_with
 
-    grafts = [parse_graft(graft)] if graft else []
+    grafts, lessons = read_placed(graft)
     base, book = _spec(model, classes=classes, levels=levels, code=code or ())
     book = {**book, **from_grafts(grafts)}
     spec = place(base, *grafts)
@@ -69,12 +69,12 @@ def export_yaml_(
         raise SpecError("YG149", "there is such a file already", where=str(path), fix=fix)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(written.text, encoding="utf-8", newline="\n")
+    lost = [*written.lost, *(f"{lesson}, which changes the loss in training" for lesson in lessons)]
     if output and output.json:
-        print_json({"file": str(path), "rows": len(spec.layers), "lost": list(written.lost)})
+        print_json({"file": str(path), "rows": len(spec.layers), "lost": lost})
         return
-    say(f"{path}: {len(spec.layers)} rows")
-    for line in written.lost:
-        say(f"not in it: {line}")
+    for line in (f"{path}: {len(spec.layers)} rows", *(f"not in it: {line}" for line in lost)):
+        say(line)
 
 
 def _spec(

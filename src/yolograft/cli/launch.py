@@ -21,14 +21,16 @@ from yolograft.engine.recipe import Recipe
 from yolograft.engine.recipefile import RecipeFile, read_recipe_file
 from yolograft.engine.recorder import check_loggers
 from yolograft.engine.train import Settings
-from yolograft.errors import SpecError
+from yolograft.errors import CheckpointError, SpecError
 from yolograft.models.codebook import from_files, from_grafts
 from yolograft.models.modelfile import from_model
+from yolograft.models.usercode import UserClass
 from yolograft.study.anchors import anchor_rows
 from yolograft.study.grouping import group_line
 from yolograft.study.pick import model_folder
-from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
+from yolograft.study.plan import MANIFEST, Plan, code_hashes, create_study, read_manifest
 from yolograft.study.run import Execution, run_study
+from yolograft.study.teacher import read_teacher
 
 # The model a study is about where none is named, and the recipe where weights are given and none is named.
 MODEL = "yolov8n"
@@ -80,6 +82,7 @@ def plan_of(training: Training, machine: Machine, *, demo: Mapping[str, Any], **
         device=device_of(machine),
         command=command_line(),
         weights=weights_of(training),
+        teacher=teacher_of(training),
         force=training.force,
         **asked,
     )
@@ -96,6 +99,27 @@ def weights_of(training: Training) -> str:
     return str(model_folder(training.weights).resolve()) if training.weights else ""
 
 
+def teacher_of(training: Training) -> str:
+    """The model folder or file that teaches; empty without one.
+
+    Raises:
+        CheckpointError: it is a run of several models (YG407).
+    """
+    run = training.teacher
+    if run is None:
+        return ""
+    if (run / MANIFEST).is_file():
+        manifest = read_manifest(run)
+        count = len(manifest["arms"]) * len(manifest["seeds"])
+        if count > 1:
+            cause, fix = (
+                f"this run is of {count} models",
+                "name the model folder: RUN/arms/LABEL/seed-K/model",
+            )
+            raise CheckpointError("YG407", cause, where=str(run), fix=fix)
+    return str(model_folder(run).resolve())
+
+
 def model_of(training: Training) -> str:
     """The model of a study that names none: that of its weights."""
     if training.weights is None:
@@ -110,11 +134,26 @@ def start_of(training: Training) -> str:
 
 def start(plan: Plan, training: Training, *, machine: Machine, output: Output) -> int:
     """Write the manifest of a new study and run it."""
+    code = code_for(plan, training)
+    run = create_study(plan, base=training.runs or Path("runs"), name=training.name or plan.kind, code=code)
+    return _go(run, code, plan.device, machine, output)
+
+
+def code_for(plan: Plan, training: Training) -> dict[str, UserClass]:
+    """The user's own classes in the grafts, the models and the teacher of a new study.
+
+    Raises:
+        SpecError: the teacher holds another class of one name (YG193).
+    """
     code = from_grafts(plan.grafts)
     for model in plan.models:
         code |= from_model(model, training.code)
-    run = create_study(plan, base=training.runs or Path("runs"), name=training.name or plan.kind, code=code)
-    return _go(run, code, plan.device, machine, output)
+    taught = from_files(read_teacher(plan.teacher).hashes, training.code) if plan.teacher else {}
+    for name in taught.keys() & code.keys():
+        if taught[name].sha256 != code[name].sha256:
+            cause = f"{name} is another class in the teacher than in the grafts"
+            raise SpecError("YG193", cause, fix="give the new file another name")
+    return code | taught
 
 
 def resume(training: Training, *, asked: bool, machine: Machine, output: Output) -> int:
@@ -146,9 +185,14 @@ def fine_tuning_line(recipe: Mapping[str, Any]) -> str:
 
 def design_lines(manifest: Mapping[str, Any]) -> list[str]:
     """What a study is judged by, before its first step: what it sees, its looks, its images, its controls."""
+    teacher = manifest.get("teacher")
+    lines = []
+    if teacher:
+        lines.append(f"teacher {teacher['model']} ({teacher['sha256'][:12]}): {teacher['path']}")
+        lines += [f"teacher: {note}" for note in teacher.get("notes", ())]
     if manifest["kind"] != "compare":
-        return []
-    lines = [manifest["sees"]] if manifest["sees"] else []
+        return lines
+    lines += [manifest["sees"]] if manifest["sees"] else []
     if len(manifest["looks"]) > 1:
         plan = zip(manifest["looks"], manifest["alpha_plan"], strict=True)
         lines.append("looks: " + ", ".join(f"{n} seeds at {100 * alpha:g} %" for n, alpha in plan))

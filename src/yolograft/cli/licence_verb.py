@@ -58,6 +58,7 @@ def _weights_table(found: Mapping[str, Any], lang: Literal["en", "zh"]) -> None:
     for link in found["weights"]:
         place = {"fresh": word("fresh", lang), "lost": word("lost", lang)}.get(link["kind"])
         name = place or link.get("file") or link["path"]
+        name = f"{word('teacher', lang)}: {name}" if "role" in link else name
         unstated = {"file": "not stated", "lost": "not known"}.get(link["kind"])
         licence = link.get("licence") or (word(unstated, lang) if unstated else "")
         rows.append((name, licence, link.get("sha256", "")[:SHOWN]))

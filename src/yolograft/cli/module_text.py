@@ -65,7 +65,8 @@ def module_document(
 def print_page(entry: Entry, page: ModulePage, costs: dict[str, ModuleCost], lang: Lang) -> None:
     """The page, section by section."""
     say(f"{entry.name}: {page.title.of(lang)}\n{page.summary.of(lang)}\n{entry.paper}")
-    say(word("aliases", lang) + ", ".join(entry.aliases))
+    if entry.aliases:
+        say(word("aliases", lang) + ", ".join(entry.aliases))
     _section("principle", lang, [page.principle.of(lang)])
     _heading("equation", lang)
     for formula in page.equation.plain:

@@ -47,12 +47,12 @@ def _facts(entry: Entry) -> dict[str, Any]:
 
 
 def _list(timm: bool, output: Output) -> None:
-    from yolograft.models.catalog import ENTRIES
+    from yolograft.models.catalog import ENTRIES, LISTED
     from yolograft.models.page_words import word
     from yolograft.models.pages import read_page
     from yolograft.models.timm_bridge import timm_keys
 
-    graftable = [entry for entry in ENTRIES if entry.kind == "attention"]
+    graftable = [entry for entry in ENTRIES if entry.kind in LISTED]
     keys = list(timm_keys()) if timm else []
     if output.json:
         print_json({"modules": [_facts(entry) for entry in graftable], "timm": keys})

@@ -96,6 +96,8 @@ class Training:
         model file, else the published ones.
     weights
         What to start from: a run or model folder, or a .pt or .pth file of YOLOv5, YOLOv8 or YOLOX.
+    teacher
+        What arms with a distill: term learn from: a run or model folder, or a file as for --weights.
     force
         Start although the weights do not all fit: what fits is kept, the rest is new, the manifest says so.
     resume
@@ -119,6 +121,7 @@ class Training:
     levels: str | None = None
     anchors: Literal["auto"] | None = None
     weights: Path | None = None
+    teacher: Path | None = None
     force: bool = False
     resume: Path | None = None
     code: Texts = field(default_factory=list)

@@ -51,8 +51,6 @@ def plan_(
     """
     from yolograft.cli import launch
     from yolograft.graph.expr import parse_graft
-    from yolograft.models.codebook import from_grafts
-    from yolograft.models.modelfile import from_model
     from yolograft.study.forecast import forecast
     from yolograft.study.records.bank_match import free_seed
 
@@ -74,8 +72,7 @@ def plan_(
         margin=margin,
         bank=tuple(bank or ()),
     )
-    code = from_grafts(asked.grafts) | from_model(named, training.code)
-    found = forecast(asked, code, pilot=pilot, hours=hours)
+    found = forecast(asked, launch.code_for(asked, training), pilot=pilot, hours=hours)
     if output.json:
         print_json(found)
     else:
@@ -97,7 +94,7 @@ HEADS_ZH = ("真实差异 (AP)", "每组种子数", "本机小时数", "所需�
 _RESPECTS_ZH = {
     "model": "模型", "starting weights": "起始权重", "training images": "训练图像",
     "evaluation images": "评估图像", "recipe": "训练配方", "precision": "精度", "threads": "线程数",
-    "design": "设计",
+    "design": "设计", "distillation": "蒸馏",
 }  # fmt: skip
 
 

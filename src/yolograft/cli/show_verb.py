@@ -15,6 +15,7 @@ from yolograft.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from yolograft.engine.modelfolder import StoredModel
+    from yolograft.graph.expr import GraftSpec
     from yolograft.graph.spec import ModelSpec
     from yolograft.models.codebook import Codebook
     from yolograft.models.detector import Detector
@@ -32,6 +33,7 @@ def show_(
     levels: str | None = None,
     force: bool = False,
     code: Texts | None = None,
+    svg: Path | None = None,
     output: Output | None = None,
 ) -> None:
     """Show a model, grafted or not: layers, parameters, FLOPs.
@@ -47,12 +49,14 @@ def show_(
     levels
         Levels the head predicts on, of p2,p3,p4,p5; p3,p4,p5 when left out.
     force
-        Show a .pt or .pth file although its weights do not all fit.
+        Show it although not all weights fit: those of a .pt or .pth file, or a graft onto trained ones.
     code
         File with a class of your own that the model names.
+    svg
+        SVG file to draw into: every neck the model can have, side by side, the graft's own with its options.
     """
+    from yolograft.cli.lessons import read_placed
     from yolograft.graph import graft as grafting
-    from yolograft.graph.expr import parse_graft
     from yolograft.models.build import build, sketch
     from yolograft.models.codebook import from_grafts
 
@@ -61,25 +65,52 @@ def show_(
     own = _own_classes(model, stored, code or ())
     base = _spec(model, stored, classes=classes, levels=levels, code=own)
     # A graft onto trained weights starts as the identity unless the expression says otherwise.
-    grafts = [parse_graft(graft, init="identity" if stored else "paper")] if graft else []
+    grafts, lessons = read_placed(graft, init="identity" if stored else "paper")
+    notes += [f"{lesson} changes the loss in training, not the net" for lesson in lessons]
     book = own | from_grafts(grafts)
     spec = grafting.graft(base, *grafts)
     network = build(spec, code=book) if book else sketch(spec)  # own classes may compute with values
     flops = _flops(network, size)
-    identity = any(term.ref.init == "identity" for item in grafts for term in item.terms)
-    proof = _proof(base, build(spec, code=book), stored, book) if identity else None
+    proof, start = _start(base, spec, stored, grafts, book, force=force)
+    if svg:
+        stock = _stock_of(base) if stored else base
+        notes.append(_draw_necks(stock, spec, grafts, svg, output.lang if output else "en"))
     if output and output.json:
-        params = sum(fact.params for fact in network.facts)
-        counts = {"classes": base.num_classes, "imgsz": list(size), "params": params, "flops": flops}
-        answer = {"model": base.name, **counts, "layers": _layers(network)}
-        answer |= {"origin": stored.about.get("origin"), "notes": notes} if stored else {}
-        print_json(answer | {"identity": asdict(proof) if proof else None})
+        about = {"origin": stored and stored.about.get("origin"), "notes": notes} if stored or notes else {}
+        print_json(_facts(network, size, flops) | about | {"identity": asdict(proof) if proof else None})
         return
     _say_network(network, size, flops)
-    for line in (*notes, *grafting.diff(base, spec), *_advice(network)):
+    for line in (*notes, *grafting.diff(base, spec), *_advice(network), *start):
         say(line)
-    if proof:
-        say(f"identity start: {proof.line()}")
+
+
+def _facts(network: Detector, size: tuple[int, int], flops: int) -> dict[str, object]:
+    params = sum(fact.params for fact in network.facts)
+    counts = {"classes": network.spec.num_classes, "imgsz": list(size), "params": params, "flops": flops}
+    return {"model": network.spec.name, **counts, "layers": _layers(network)}
+
+
+def _stock_of(trained: ModelSpec) -> ModelSpec:
+    """A stock detector of the family, for its wiring alone: a trained one may hold grafts in its neck."""
+    from yolograft.graph.spec import model_name
+    from yolograft.models.build import model_spec
+    from yolograft.models.catalog import FAMILIES
+
+    return model_spec(model_name(trained.family, FAMILIES[trained.family].scales[0]))
+
+
+def _draw_necks(stock: ModelSpec, spec: ModelSpec, grafts: Sequence[GraftSpec], file: Path, lang: str) -> str:
+    """Draw every neck on a detector, and the one asked for with its options; a line that says where."""
+    from yolograft.graph.expr import NECK
+    from yolograft.graph.necks.table import NECKS, with_neck
+    from yolograft.graph.spec import ModuleRef
+    from yolograft.study.paper.files import write_whole
+    from yolograft.study.report.neck_figure import neck_figure
+
+    necks = {neck.name: with_neck(stock, ModuleRef(neck.name)) for neck in NECKS}
+    necks |= {ref.text(): spec for item in grafts for ref in item.of_kind(NECK)}
+    write_whole(file, neck_figure(necks, lang=lang).encode("utf-8"))
+    return f"necks of {stock.family} drawn: {file}"
 
 
 def _flops(network: Detector, size: tuple[int, int]) -> int:
@@ -155,15 +186,38 @@ def _spec(
     return stored.spec
 
 
-def _proof(base: ModelSpec, grafted: Detector, stored: StoredModel | None, code: Codebook) -> IdentityProof:
+def _start(
+    base: ModelSpec,
+    spec: ModelSpec,
+    stored: StoredModel | None,
+    grafts: Sequence[GraftSpec],
+    code: Codebook,
+    *,
+    force: bool,
+) -> tuple[IdentityProof | None, list[str]]:
+    """The proof that a graft starts as the identity, and the line on it; neither where that is not asked."""
+    from yolograft.graph.necks.table import NO_IDENTITY, no_identity
+
+    identity = any(term.ref.init == "identity" for item in grafts for term in item.terms)
+    if (identity or stored is not None) and no_identity(spec, base):
+        return None, [f"identity start: none. {NO_IDENTITY}"]
+    if not identity:
+        return None, []
+    proof = _proof(base, spec, stored, code, force=force)
+    return proof, [f"identity start: {proof.line()}"]
+
+
+def _proof(
+    base: ModelSpec, spec: ModelSpec, stored: StoredModel | None, code: Codebook, *, force: bool
+) -> IdentityProof:
     """The grafted detector against the one below it, both on trained weights where there are some."""
     from yolograft.models.build import build
     from yolograft.models.weights import kept_weights, prove_identity
 
-    below = build(base, code=code)
+    grafted, below = build(spec, code=code), build(base, code=code)
     if stored is not None:
         below.load_state_dict(stored.tensors)
-        kept, _ = kept_weights(grafted, stored.tensors, num_classes=base.num_classes)
+        kept, _ = kept_weights(grafted, stored.tensors, num_classes=base.num_classes, force=force)
         grafted.load_state_dict({**grafted.state_dict(), **kept})
     return prove_identity(below, grafted, imgsz=(2 * grafted.stride, 3 * grafted.stride))
 

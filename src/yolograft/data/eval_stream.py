@@ -42,6 +42,7 @@ class EvalStream:
         batch: most images in a batch.
         stride: largest stride of the model.
         cache, cache_dir: ``"ram"``, ``"disk"`` or ``"none"`` and where, as in `ImageStore`.
+        store: that of another stream of these records at this `imgsz`, to share its cache.
 
     Raises:
         DataError: YG331 when `imgsz` is not a multiple of `stride`, YG334 when `batch` is below 1, those of
@@ -57,12 +58,13 @@ class EvalStream:
         stride: int = STRIDE,
         cache: str = "ram",
         cache_dir: Path | None = None,
+        store: ImageStore | None = None,
     ) -> None:
         if batch < 1:
             raise DataError("YG334", f"batch {batch} is not possible")
         cv2.setNumThreads(1)
         self.records = tuple(records)
-        self.store = ImageStore(records, imgsz=imgsz, cache=cache, cache_dir=cache_dir)
+        self.store = store or ImageStore(records, imgsz=imgsz, cache=cache, cache_dir=cache_dir)
         self.letterboxes = tuple(
             rectangle((record.height, record.width), imgsz=imgsz, stride=stride) for record in records
         )

@@ -127,12 +127,15 @@ class Letterbox:
         boxes[..., 1::2] = boxes[..., 1::2] * sy + self.top
         return boxes
 
-    def to_original(self, boxes: Any) -> Any:
-        """xyxy input pixels -> xyxy original pixels clipped to the image, [N, 4] torch or numpy."""
+    def to_original(self, boxes: Any, *, clip: bool = True) -> Any:
+        """xyxy input pixels -> xyxy original pixels, clipped to the image or not, [N, 4] torch or numpy."""
         boxes = boxes + 0
         sy, sx = self.scale
-        boxes[..., 0::2] = ((boxes[..., 0::2] - self.left) / sx).clip(0, self.original[1])
-        boxes[..., 1::2] = ((boxes[..., 1::2] - self.top) / sy).clip(0, self.original[0])
+        boxes[..., 0::2] = (boxes[..., 0::2] - self.left) / sx
+        boxes[..., 1::2] = (boxes[..., 1::2] - self.top) / sy
+        if clip:
+            boxes[..., 0::2] = boxes[..., 0::2].clip(0, self.original[1])
+            boxes[..., 1::2] = boxes[..., 1::2].clip(0, self.original[0])
         return boxes
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from yolograft.doctor.ownership_checks import held
 from yolograft.doctor.report import Finding, failed, passed, warned
-from yolograft.doctor.specimen import Specimen, listed, run, said, sow
+from yolograft.doctor.specimen import Specimen, listed, run, said, shape_text, sow, supervised
 
 PLAIN = (16, 16)
 
@@ -22,6 +22,7 @@ def nothing_left(specimen: Specimen) -> Finding:
         or _buffers(specimen)
         or _generator(specimen)
         or _graph(specimen)
+        or _loss(specimen)
         or passed("nothing_left")
     )
 
@@ -80,10 +81,27 @@ def _generator(specimen: Specimen) -> Finding | None:
 def _graph(specimen: Specimen) -> Finding | None:
     """A map kept from a training forward keeps that step's whole graph in memory."""
     module: nn.Module = specimen.fresh()
-    run(module, specimen.maps(PLAIN).requires_grad_() * 1)
+    x = specimen.maps(PLAIN).requires_grad_() * 1
+    run(module, x)
+    # A map may wait for the loss that the detector asks for after each forward pass, and no longer.
+    supervised(module, x, PLAIN, boxes=0)
     kept = [place for place, tensor in held(module) if tensor.grad_fn is not None]
     try:
         copy.deepcopy(module)
     except Exception as error:
         return warned("graph_kept" if kept else "copy_later", names=listed(kept), error=said(error, specimen))
     return warned("graph_kept", names=listed(kept), error="") if kept else None
+
+
+def _loss(specimen: Specimen) -> Finding | None:
+    """What a module learns from the boxes is one number, with a box and without."""
+    for boxes in (0, 1):
+        module, x = specimen.fresh(), specimen.maps(PLAIN)
+        if not callable(getattr(module, "supervise", None)):
+            return None
+        run(module, x)
+        loss = supervised(module, x, PLAIN, boxes=boxes)
+        if not (isinstance(loss, torch.Tensor) and loss.numel() == 1):
+            shown = shape_text(loss) if isinstance(loss, torch.Tensor) else type(loss).__name__
+            return failed("loss_no_scalar", result=shown)
+    return None

@@ -95,6 +95,7 @@ MODULE_FIXES: dict[str, Pair] = {
         "用 torch.nn.utils.parametrizations.spectral_norm 代替旧写法；保存时用 a.detach()",
     ),
     "graph_kept": ("store a.detach(), or nothing", "保存 a.detach()，或干脆不保存"),
+    "loss_no_scalar": ("return loss.mean()", "返回 loss.mean()"),
     "mode_changed": ("leave train() and eval() to the caller", "train() 与 eval() 由调用者决定"),
     "buffers_change": ("write buffers under `if self.training:`", "只在 `if self.training:` 下改写缓冲区"),
     "reseeds": ("remove torch.manual_seed from forward", "去掉 forward 里的 torch.manual_seed"),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from yolograft.doctor.report import Finding, failed, passed, skipped, warned
-from yolograft.doctor.specimen import Specimen, listed, run, said, sow
+from yolograft.doctor.specimen import Specimen, listed, run, said, sow, supervised
 
 SMALL, OTHER = (7, 6), (8, 9)
 STEPS = (1e-4, 3e-5)
@@ -25,7 +25,10 @@ def _loss(module: nn.Module, x: Tensor, seed: int) -> Tensor:
 
 
 def gradient(specimen: Specimen) -> Finding:
-    """Every parameter and the input receive a gradient; those that do not are told apart by their reason."""
+    """Every parameter and the input receive a gradient; those that do not are told apart by their reason.
+
+    From the output, or from the boxes where the module is supervised.
+    """
     module = specimen.stirred().train()
     parameters = list(module.parameters())
     if parameters and not any(parameter.requires_grad for parameter in parameters):
@@ -36,7 +39,9 @@ def gradient(specimen: Specimen) -> Finding:
         module.zero_grad(set_to_none=True)
         leaf = specimen.maps(size, batch=3, seed=seed).requires_grad_()
         # In a network the input is no leaf: a module may write into what a leaf would refuse.
-        _loss(module, leaf * 1, seed).backward()
+        loss, own = _loss(module, leaf * 1, seed), supervised(module, leaf, size, boxes=1)
+        # What learns from the boxes need not change the output.
+        (loss + own.sum() if isinstance(own, Tensor) else loss).backward()
         into_input |= leaf.grad is not None and bool((leaf.grad != 0).any())
         for name, parameter in module.named_parameters():
             if name in reached:

@@ -25,6 +25,7 @@ from yolograft.models.build import instantiate
 from yolograft.models.catalog import find
 from yolograft.models.codebook import Codebook
 from yolograft.models.usercode import UserClass, load_reference
+from yolograft.types import Targets
 
 Size = tuple[int, int]
 # Offsets that take every parameter away from a special initial value (zeros, ones) without saturating it.
@@ -32,6 +33,8 @@ STIR, STIR_CONSTANT = 0.5, 0.3
 SWALLOWED = "yolograft_no_such_option"
 # The grammar wants a site, and the doctor has none.
 _HERE = "here"
+# Kinds of our own modules that map one map to one of the same shape.
+EXAMINED = ("attention", "probe", "control")
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def resolve(
 
     Raises:
         SpecError: the text is no module reference, or names a site (YG11x). ModuleError: the code or the
-            name is not there (YG201, YG22x), or the module joins several maps (YG218).
+            name is not there (YG201, YG22x), or it is a layer of another kind (YG218).
     """
     if isinstance(reference, type):
         place = f"{reference.__module__}::{reference.__name__}"
@@ -110,7 +113,8 @@ def resolve(
     else:
         ref = _read(reference)
         code = {ref.module: load_reference(ref.module)} if "::" in ref.module else {}
-    if "::" not in ref.module and not ref.module.startswith("timm:") and find(ref.module).kind != "attention":
+    ours = "::" not in ref.module and not ref.module.startswith("timm:")
+    if ours and find(ref.module).kind not in EXAMINED:
         cause = f"{ref.module} is no module of one map that keeps its shape"
         raise ModuleError("YG218", cause, fix="the doctor examines what can be grafted: yolograft modules")
     given = {**dict(ref.args), **(options or {})}
@@ -182,6 +186,21 @@ def run(module: nn.Module, x: Tensor) -> Tensor:
     if not isinstance(y, Tensor):
         raise TypeError(f"forward returns {type(y).__name__}, not a tensor")
     return cast(Tensor, y)
+
+
+def supervised(module: nn.Module, x: Tensor, frame: Size, *, boxes: int) -> Any:
+    """What ``supervise`` of a module returns after a training forward pass; None where it has none.
+
+    Args:
+        x: the map of that pass. frame: input size in pixels. boxes: 0, or 1 in the middle of the first image.
+    """
+    supervise = getattr(module, "supervise", None)
+    if not callable(supervise):
+        return None
+    height, width = frame
+    box = torch.tensor([[width / 4, height / 4, 3 * width / 4, 3 * height / 4]])[:boxes]
+    none = torch.zeros(boxes, dtype=torch.int64)
+    return supervise(Targets(box, none, none, len(x)), image_size=frame)
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:

@@ -236,6 +236,10 @@ MODULE_REASONS: dict[str, Pair] = {
         "{names} keeps the graph of the last training step in memory, and no copy can be made",
         "{names} 把上一步训练的计算图留在内存里，模块也无法复制",
     ),
+    "loss_no_scalar": (
+        "supervise returns {result}; a tensor of one element is expected",
+        "supervise 返回 {result}，应为单元素张量",
+    ),
     "mode_changed": (
         "forward calls train() or eval(): {names} has another mode afterwards",
         "forward 调用了 train() 或 eval()：之后 {names} 的模式变了",

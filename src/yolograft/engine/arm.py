@@ -15,18 +15,22 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from yolograft import rng
+from yolograft.distill.distiller import Distiller
+from yolograft.distill.teacher import Teacher
+from yolograft.distill.view import View, watching
 from yolograft.engine.best import Best
 from yolograft.engine.criteria import build_criterion
-from yolograft.engine.finetune import FineTuning, part_rates
+from yolograft.engine.finetune import NEW, FineTuning, part_rates
 from yolograft.engine.optim import EMA, WHOLE, build_optimizer, set_learning_rate
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import CheckpointError
-from yolograft.graph.spec import ModelSpec
+from yolograft.graph.spec import ModelSpec, ModuleRef
 from yolograft.models.build import build
 from yolograft.models.codebook import Codebook, own_failures_in_one_line
 from yolograft.models.detector import Detector
+from yolograft.models.fusion_weights import fusion_curves
 from yolograft.models.layout import to_channels_last
-from yolograft.types import Targets
+from yolograft.types import Losses, Targets
 
 DONE, RUNNING, DIVERGED = "done", "running", "diverged"
 
@@ -35,13 +39,16 @@ DONE, RUNNING, DIVERGED = "done", "running", "diverged"
 class Arm:
     """What is trained: a label safe as a folder name, a spec, and the user's classes it refers to.
 
-    weights: state dict to start from, keys by layer identity; empty for a fresh start.
+    weights: state dict to start from, keys by layer identity; empty for a fresh start. distill: methods by
+    which it learns from its teacher, one object for all arms that share it.
     """
 
     label: str
     spec: ModelSpec
     code: Codebook = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    distill: tuple[ModuleRef, ...] = ()
+    teacher: Teacher | None = None
 
 
 @dataclass(frozen=True)
@@ -71,9 +78,18 @@ class ArmRun:
         to_channels_last(detector, fabric.device)
         self.detector: Detector = detector
         self.ema = EMA(detector, copy.deepcopy(detector), recipe)
+        self._distiller = _distiller(arm, detector, seed=seed, device=fabric.device)
         self._tuning = FineTuning(detector, recipe, arm.weights.keys())
-        parts, fused = self._tuning.parts, not self._scaled
-        optimizer = build_optimizer(detector, recipe, arm.spec.num_classes, fused=fused, parts=parts)
+        beside, parts = self._beside(), self._tuning.parts
+        self._parts = parts and {**parts, **dict.fromkeys(beside, NEW)}
+        optimizer = build_optimizer(
+            detector,
+            recipe,
+            arm.spec.num_classes,
+            fused=not self._scaled,
+            parts=self._parts,
+            beside=beside.items(),
+        )
         self._model, self._optimizer = fabric.setup(detector, optimizer)
         self._peak = recipe.peak_lr(arm.spec.num_classes)
         self._criterion = build_criterion(detector, recipe)
@@ -88,8 +104,21 @@ class ArmRun:
         """The EMA detector, the one results are measured on."""
         return self.ema.shadow  # type: ignore[return-value]
 
-    def step(self, images: Tensor, targets: Targets, image_ids: tuple[str, ...]) -> None:
-        """One optimiser step on a normalised batch; a non-finite loss or gradient stops the arm before it."""
+    def look(self, images: Tensor) -> View | None:
+        """What the arm's teacher sees in a uint8 batch, in the run's precision; None without a teacher."""
+        if self._distiller is None or self.arm.teacher is None:
+            return None
+        with self.fabric.autocast():
+            return self.arm.teacher.look(images.to(self.fabric.device, non_blocking=True))
+
+    def step(
+        self, images: Tensor, targets: Targets, image_ids: tuple[str, ...], *, shown: View | None = None
+    ) -> None:
+        """One optimiser step on a normalised batch; a non-finite loss or gradient stops the arm before it.
+
+        Args:
+            shown: what `look` gave for the batch, to this arm or to one with the same teacher.
+        """
         began = time.perf_counter()
         rates = self._rates()
         set_learning_rate(self._optimizer, rates)
@@ -98,8 +127,8 @@ class ArmRun:
         self._model.train()
         self._tuning.hold_still(self.epochs)
         with own_failures_in_one_line(self.arm.code):
-            losses = self._criterion(self._model(images), targets, final=self._in_final_epochs())
-        extra = self.detector.auxiliary_loss()
+            losses = self._losses(images, targets, shown)
+            extra = self.detector.auxiliary_loss(targets)
         total = losses.total if extra is None else losses.total + extra
         if not math.isfinite(total.item()):
             self._diverge(f"loss {total.item()}", image_ids)
@@ -110,9 +139,24 @@ class ArmRun:
         self.ema.update(self.steps)
         self.steps += 1
         self._count(losses.parts, total / targets.batch_size)
-        self.seconds += time.perf_counter() - began
+        # The teacher's look counts for every arm that used it, as if each had trained alone.
+        self.seconds += time.perf_counter() - began + (shown.seconds if shown else 0.0)
         if self.steps % self.length.steps_per_epoch == 0:
             self._close_epoch(rates)
+
+    def _losses(self, images: Tensor, targets: Targets, shown: View | None) -> Losses:
+        """The detector's own losses and, beside them, those of what its teacher was shown."""
+        final = self._in_final_epochs()
+        if self._distiller is None or shown is None:
+            return self._criterion(self._model(images), targets, final=final)
+        with watching(self.detector) as seen:
+            raw = self._model(images)
+        own = self._criterion(raw, targets, final=final)
+        draw = rng.seed_of(self.seed, "distill", self.steps)
+        with self.fabric.autocast():
+            taught = self._distiller(View(self.detector, seen[0], raw), shown, draw=draw)
+        total = own.total + torch.stack(list(taught.values())).sum() * targets.batch_size
+        return Losses(total, own.parts | {name: value.detach() for name, value in taught.items()})
 
     def _rates(self) -> dict[str, float]:
         """The learning rate of every part in this step."""
@@ -155,11 +199,12 @@ class ArmRun:
             self._sums[name] = self._sums.get(name, 0.0) + value.item()
 
     def _close_epoch(self, rates: Mapping[str, float]) -> None:
-        parts = dict.fromkeys(self._tuning.parts.values())
+        parts = dict.fromkeys(self._parts.values())
         lr = {f"lr_{part}": rates[part] for part in parts} or {"lr": rates[WHOLE]}
         means = {name: value / self.length.steps_per_epoch for name, value in self._sums.items()}
         self._sums = {}
-        self.history.append({"epoch": self.epochs - 1, "step": self.steps, **lr, **means})
+        row = {"epoch": self.epochs - 1, "step": self.steps, **lr, **means}
+        self.history.append(row | fusion_curves(self.detector))
         if self.steps >= self.length.total_steps:
             self.status = DONE
 
@@ -173,6 +218,8 @@ class ArmRun:
         out = {f"model.{k}": v for k, v in self.detector.state_dict().items()}
         out |= {f"ema.{k}": v for k, v in self.shadow.state_dict().items()}
         out |= {f"best.{k}": v for k, v in self.best.tensors.items()}
+        if self._distiller is not None:
+            out |= {f"distill.{k}": v for k, v in self._distiller.state_dict().items()}
         for index, state in self._optimizer.state_dict()["state"].items():
             out |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
         return out
@@ -196,6 +243,7 @@ class ArmRun:
             "spec_sha256": self.arm.spec.digest(),
             "recipe": self.recipe.to_json(),
             "recipe_sha256": self.recipe.digest(),
+            **self._taught(),
         }
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -204,10 +252,12 @@ class ArmRun:
         Raises:
             CheckpointError: another spec, recipe or seed wrote it (YG404).
         """
-        self._check_origin(state, spec_sha256=self.arm.spec.digest())
+        self._check_origin(state, spec_sha256=self.arm.spec.digest(), **self._taught())
         part = _by_prefix(tensors)
         self.detector.load_state_dict(part["model"])
         self.shadow.load_state_dict(part["ema"])
+        if self._distiller is not None:
+            self._distiller.load_state_dict(part.get("distill", {}))
         self._take_moments(_by_index(part.get("optimizer", {})))
         self._take_counters(state)
         self.best.restore(state.get("best", {}), part.get("best", {}))
@@ -239,10 +289,23 @@ class ArmRun:
 
     def _names(self) -> list[str]:
         """The parameters by name, in the order in which the optimiser counts them."""
-        name_of = {id(p): name for name, p in self.detector.named_parameters()}
+        named = (*self.detector.named_parameters(), *self._beside().items())
+        name_of = {id(p): name for name, p in named}
         return [name_of[id(p)] for group in self._optimizer.param_groups for p in group["params"]]
 
-    def _check_origin(self, state: Mapping[str, Any], **also: str) -> None:
+    def _beside(self) -> dict[str, torch.nn.Parameter]:
+        """What trains with the detector and is no part of it, by name."""
+        return dict(self._distiller.named_parameters("distill")) if self._distiller is not None else {}
+
+    def _taught(self) -> dict[str, Any]:
+        """By what and by whom the arm is taught; Nones for an arm that is not."""
+        methods = [ref.text() for ref in self.arm.distill]
+        return {
+            "distill": methods or None,
+            "teacher_sha256": self.arm.teacher.sha256 if methods and self.arm.teacher else None,
+        }
+
+    def _check_origin(self, state: Mapping[str, Any], **also: str | None) -> None:
         same = {**also, "recipe_sha256": self.recipe.digest(), "seed": self.seed}
         for key, mine in same.items():
             found = _digest_today(state) if key == "recipe_sha256" else state.get(key)
@@ -265,6 +328,21 @@ class ArmRun:
         self.history, self._sums = list(state["history"]), dict(state["sums"])
         if scale := state.get("loss_scale"):
             self.fabric.strategy.precision.load_state_dict(scale)
+
+
+def _distiller(arm: Arm, detector: Detector, *, seed: int, device: torch.device) -> Distiller | None:
+    """What stands beside the detector of an arm that is taught, on its device.
+
+    Raises:
+        CheckpointError: there are methods and no teacher (YG446).
+    """
+    if not arm.distill:
+        return None
+    if arm.teacher is None:
+        cause = f"arm '{arm.label}' is to be distilled, and there is no teacher"
+        raise CheckpointError("YG446", cause, fix="add --teacher RUN")
+    arm.teacher.go_to(device)
+    return Distiller(arm.distill, detector, arm.teacher.detector, seed=seed).to(device)
 
 
 def _digest_today(state: Mapping[str, Any]) -> str:

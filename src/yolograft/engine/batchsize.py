@@ -11,7 +11,7 @@ import torch
 
 from yolograft.engine.arm import Arm, ArmRun, Length
 from yolograft.engine.device import open_fabric, places
-from yolograft.engine.memory import free_bytes, need_of
+from yolograft.engine.memory import Need, free_bytes, need_of
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import MachineError
 from yolograft.types import Targets
@@ -46,22 +46,34 @@ def choose_batch(
     """
     place = places(device)[0]
     free = free_bytes(place)
-    largest, need = max(((arm, need_of(arm, recipe)) for arm in arms), key=lambda pair: pair[1].of(16))
+    tried = _neediest([(arm, need_of(arm, recipe)) for arm in arms])
+    need = tried[0][1]
     gpu = place.type == "cuda"
     room = free * (GPU_SHARE if gpu else CPU_SHARE)
     most = _power_below(min(GPU_MOST if gpu else CPU_MOST, max(images, 1)))
     peaks: dict[int, float] = {}
 
     def fits(batch: int) -> bool:
-        peaks[batch] = _peak_of_a_step(largest, recipe, batch, device, precision) if gpu else need.of(batch)
+        held = [_peak_of_a_step(arm, recipe, batch, device, precision) for arm, _ in tried] if gpu else []
+        peaks[batch] = max(held, default=need.of(batch))
         return peaks[batch] <= room
 
     # Half-precision maps take half of what was counted, hence a start that may be doubled.
-    start = min(_power_below(max((room - need.fixed) / need.image, 1)), most)
+    start = min(_power_below(max((room - need.of(0)) / need.image, 1)), most)
     batch = largest_that_fits(fits, start=start, most=most)
     how = "by a trial step" if gpu else "by count"
     why = f"batch {batch}: {peaks[batch] / 2**30:.2f} GiB {how}, of {free / 2**30:.1f} GiB free"
     return BatchChoice(batch, why + (" (no more needed)" if batch == most else ""))
+
+
+def _neediest(needs: Sequence[tuple[Arm, Need]]) -> list[tuple[Arm, Need]]:
+    """The arm that needs most by count; behind it, where it has no teacher, the first among those that have.
+
+    What a teacher's forward pass holds for a moment is not counted: a trial step finds it.
+    """
+    falling = sorted(needs, key=lambda pair: pair[1].of(16), reverse=True)
+    taught = [pair for pair in falling if pair[0].distill]
+    return falling[:1] + ([] if falling[0][0].distill else taught[:1])
 
 
 def largest_that_fits(fits: Callable[[int], bool], *, start: int, most: int) -> int:
@@ -97,6 +109,8 @@ def _peak_of_a_step(arm: Arm, recipe: Recipe, batch: int, device: str, precision
     except torch.cuda.OutOfMemoryError:
         return math.inf
     finally:
+        if arm.teacher is not None:
+            arm.teacher.go_to(torch.device("cpu"))
         _give_back(place)
 
 
@@ -116,7 +130,7 @@ def _take_two_steps(arm: Arm, recipe: Recipe, batch: int, device: str, precision
         batch_size=batch,
     )
     for _ in range(2):
-        run.step(images, targets, ())
+        run.step(images, targets, (), shown=run.look(grey))
 
 
 def _give_back(place: torch.device) -> None:

@@ -9,29 +9,35 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from yolograft.data.eval_stream import EvalBatch, EvalStream
+from yolograft.engine.candidates import on_cpu, scenes
 from yolograft.metrics.detections import DetectionTable
 from yolograft.models.detector import Detector
-from yolograft.ops.nms import empty_detections, multi_label_nms
+from yolograft.ops.nms import empty_detections, suppress
+from yolograft.ops.suppression.table import read_suppression
 from yolograft.types import Detections
+
+STANDARD = "hard"
 
 
 @dataclass(frozen=True, slots=True)
 class EvalSettings:
-    """How raw predictions become detections: score threshold, NMS IoU, most boxes per image."""
+    """How raw predictions become detections.
+
+    confidence: least score, exclusive. iou: of suppression. limit: most boxes per image. nms: the method of
+    suppression, as text (`ops.suppression.table`).
+    """
 
     confidence: float = 0.001
     iou: float = 0.7
     limit: int = 300
+    nms: str = STANDARD
 
     def to_json(self) -> dict[str, Any]:
-        """A plain structure for JSON."""
-        return asdict(self)
+        """A plain structure for JSON, without the standard method: tables from before it compare equal."""
+        return {key: value for key, value in asdict(self).items() if (key, value) != ("nms", STANDARD)}
 
 
-@torch.no_grad()
 def detect(
     detector: Detector, batches: Iterable[EvalBatch], *, images: int, settings: EvalSettings | None = None
 ) -> list[Detections]:
@@ -39,24 +45,20 @@ def detect(
 
     Args:
         images: number of images the batches cover.
+
+    Raises:
+        SpecError: the settings name no method of suppression (YG371, YG372), or one that takes predicted
+            density where the detector predicts none (YG370).
     """
     how = settings or EvalSettings()
-    device = next(detector.parameters()).device
+    method = read_suppression(how.nms)
     found = [empty_detections() for _ in range(images)]
-    was_training = detector.training
-    detector.eval()
-    try:
-        for batch in batches:
-            raw = detector(detector.normalise(batch.images.to(device)))
-            boxes, scores = detector.decode(raw)
-            for row, index in enumerate(batch.indices):
-                kept = multi_label_nms(
-                    boxes[row], scores[row], confidence=how.confidence, iou=how.iou, limit=how.limit
-                )
-                original = batch.letterboxes[row].to_original(kept.boxes)
-                found[index] = Detections(original.cpu(), kept.scores.cpu(), kept.labels.cpu())
-    finally:
-        detector.train(was_training)
+    for scene in scenes(detector, batches, confidence=how.confidence):
+        # Sums over boxes have no fixed order on a GPU; hard has no sums.
+        offer = scene.found if method.name == STANDARD else on_cpu(scene.found)
+        kept = suppress(offer, method=method, confidence=how.confidence, iou=how.iou, limit=how.limit)
+        original = scene.to_original(kept.boxes)
+        found[scene.image] = Detections(original.cpu(), kept.scores.cpu(), kept.labels.cpu())
     return found
 
 

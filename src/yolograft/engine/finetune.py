@@ -17,7 +17,7 @@ from torch import nn
 from yolograft.engine.optim import WHOLE, cosine, lr_factor, warmup, warmup_steps
 from yolograft.engine.recipe import Recipe
 from yolograft.errors import SpecError
-from yolograft.graph.spec import ModelSpec
+from yolograft.graph.sites import backbone_layers
 from yolograft.models.detector import Detector, key_of
 
 # new: not in the loaded weights. kept: loaded. held: loaded, and standing still for the first epochs.
@@ -100,20 +100,11 @@ def _held(detector: Detector, recipe: Recipe, kept: Collection[str]) -> Iterator
     if recipe.freeze == "kept":
         yield from kept
         return
-    places = {f"layers.{key_of(name)}" for name in backbone(detector.spec)}
+    places = {f"layers.{key_of(name)}" for name in backbone_layers(detector.spec)}
     found = [key for key in kept if ".".join(key.split(".")[:2]) in places]
     if kept and not found:
         raise SpecError("YG171", f"nothing kept in a backbone of {detector.spec.name}", fix="freeze: kept")
     yield from found
-
-
-def backbone(spec: ModelSpec) -> frozenset[str]:
-    """Names of the layers up to the ends of the backbone's stages, grafts between them included."""
-    found = {layer for role, layer in spec.sites if role.partition(".")[0] in ("stem", "backbone")}
-    for layer in reversed(spec.layers):
-        if layer.name in found:
-            found.update(layer.inputs)
-    return frozenset(found) & {layer.name for layer in spec.layers}
 
 
 def _within(module: nn.Module, keys: Collection[str], prefix: str = "") -> Iterator[nn.Module]:

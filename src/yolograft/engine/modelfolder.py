@@ -15,7 +15,7 @@ from yolograft.engine.checkpoint import STATE, TENSORS, read_checkpoint, read_js
 from yolograft.errors import CheckpointError
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build
-from yolograft.models.codebook import from_files
+from yolograft.models.codebook import Codebook, from_files
 from yolograft.models.detector import Detector
 
 KIND = "model"
@@ -48,7 +48,16 @@ class StoredModel:
         Raises:
             CheckpointError: a class has no file (YG410) or the weights do not fit the spec (YG402).
         """
-        built = build(self.spec, code=from_files(self.hashes, code))
+        return self.built(from_files(self.hashes, code))
+
+    def built(self, code: Codebook) -> Detector:
+        """The detector in eval mode, from classes that are loaded already.
+
+        Raises:
+            ModuleError: a class is not among them (YG203).
+            CheckpointError: the weights do not fit the spec (YG402).
+        """
+        built = build(self.spec, code=code)
         try:
             built.load_state_dict(self.tensors, strict=True)
         except RuntimeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -22,6 +22,7 @@ def build_optimizer(
     *,
     fused: bool = True,
     parts: Mapping[str, str] | None = None,
+    beside: Iterable[tuple[str, nn.Parameter]] = (),
 ) -> torch.optim.Optimizer:
     """AdamW or SGD with Nesterov momentum over every trainable parameter, bare ones included.
 
@@ -30,10 +31,11 @@ def build_optimizer(
     Args:
         fused: must be off under loss scaling, where a fused step would unscale before clipping sees it.
         parts: parameter name -> part; a part has groups, and so a rate, of its own. One part when left out.
+        beside: named parameters that train with the model and are no part of it.
     """
     names = dict.fromkeys(parts.values()) if parts else (WHOLE,)
     held: dict[tuple[str, bool], list[nn.Parameter]] = {(n, d): [] for n in names for d in (True, False)}
-    for name, parameter in model.named_parameters():
+    for name, parameter in (*model.named_parameters(), *beside):
         if parameter.requires_grad:
             held[parts[name] if parts else WHOLE, parameter.ndim >= 2].append(parameter)
     groups = [

@@ -16,6 +16,8 @@ import torch
 from lightning_fabric import Fabric
 
 from yolograft.data.loader import Batch, TrainStream
+from yolograft.distill.teacher import Teacher
+from yolograft.distill.view import View
 from yolograft.engine import checkpoint
 from yolograft.engine.arm import RUNNING, Arm, ArmRun, Length
 from yolograft.engine.device import open_fabric, places, resolve_precision
@@ -169,12 +171,13 @@ def _run_group(
     progress.group([run.arm.label for run in runs], start=start, steps=stop)
     saved_at = time.monotonic()
     for position, batch in _batches(stream, start, active[0].fabric):
+        views: dict[Teacher, View | None] = {}
         for run in active:
             # After a crash an arm may be ahead of the others; it waits for them.
             if run.status == RUNNING and run.steps == position:
                 # Floats of its own: a module that writes into its input must not reach the next arm.
                 images, targets = _to_device(batch, run)
-                run.step(images, targets, batch.image_ids)
+                run.step(images, targets, batch.image_ids, shown=_shown(run, batch, views))
         closed = [r for r in active if r.steps == position + 1 and r.steps % stream.steps_per_epoch == 0]
         _measure(closed, curve)
         for recorder, run in itertools.product(recorders, closed):
@@ -203,6 +206,16 @@ def _to_device(batch: Batch, run: ArmRun) -> tuple[torch.Tensor, Targets]:
     images = run.detector.normalise(batch.images.to(device, non_blocking=True))
     boxes, labels, image, size = batch.targets
     return images, Targets(boxes.to(device), labels.to(device), image.to(device), size)
+
+
+def _shown(run: ArmRun, batch: Batch, views: dict[Teacher, View | None]) -> View | None:
+    """What the arm's teacher sees in a batch; it looks once, for all its arms."""
+    teacher = run.arm.teacher
+    if teacher is None or not run.arm.distill:
+        return None
+    if teacher not in views:
+        views[teacher] = run.look(batch.images)
+    return views[teacher]
 
 
 def _measure(runs: Sequence[ArmRun], curve: Curve | None) -> None:

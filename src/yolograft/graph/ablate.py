@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolograft.errors import SpecError
-from yolograft.graph.expr import GraftSpec, folder_name, parse_graft
+from yolograft.graph.expr import NECK, GraftSpec, GraftTerm, folder_name, parse_graft
 
 MOST_PARTS = 5  # 31 arms
 MOST_STEPS = 10
@@ -94,8 +94,7 @@ def _refuse_repeats(parts: tuple[GraftSpec, ...]) -> None:
     seen: dict[str, str] = {}
     for part in parts:
         for term in part.terms:
-            for site in term.sites:
-                placed = f"{term.ref.text()}@{site.text()}"
+            for placed in _placements(term):
                 if placed in seen:
                     raise SpecError(
                         "YG118",
@@ -103,6 +102,13 @@ def _refuse_repeats(parts: tuple[GraftSpec, ...]) -> None:
                         fix="name each graft once; combinations are made of them",
                     )
                 seen[placed] = part.label
+
+
+def _placements(term: GraftTerm) -> tuple[str, ...]:
+    """What of a term no second part may bring: a module at a place, a distillation, any neck."""
+    if term.kind == NECK:
+        return ("a neck",)
+    return tuple(f"{term.ref.text()}@{site.text()}" for site in term.sites) or (term.text(),)
 
 
 def _combined(parts: list[GraftSpec]) -> GraftSpec:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from yolograft.errors import SpecError
+from yolograft.graph.sites import head_levels
 from yolograft.graph.spec import Args, LayerSpec, ModelSpec, Scalar, frozen_args
 
 ANCHORS = "anchors"
@@ -49,7 +50,7 @@ def with_anchors_of(spec: ModelSpec, source: ModelSpec) -> ModelSpec:
     """
     if not all(isinstance(dict(each.head.args).get(ANCHORS), tuple) for each in (spec, source)):
         return spec
-    anchors, wanted, known = anchors_of(source), _levels(spec), _levels(source)
+    anchors, wanted, known = anchors_of(source), head_levels(spec), head_levels(source)
     if all(wanted) and all(known):
         if not set(wanted) <= set(known):
             return spec
@@ -57,12 +58,6 @@ def with_anchors_of(spec: ModelSpec, source: ModelSpec) -> ModelSpec:
         starts = [known.index(level) * each for level in wanted]
         anchors = tuple(side for start in starts for side in anchors[start : start + each])
     return with_anchors(spec, anchors) if len(anchors) == len(anchors_of(spec)) else spec
-
-
-def _levels(spec: ModelSpec) -> list[str]:
-    """The neck site behind every map the head reads; empty for a map of no site."""
-    roles = {layer: role for role, layer in spec.sites if role.startswith("neck.p")}
-    return [roles.get(name, "") for name in spec.head.inputs]
 
 
 def anchors_on(head: LayerSpec, inputs: Sequence[str]) -> Args:

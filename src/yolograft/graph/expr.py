@@ -2,8 +2,11 @@
 
     EXPR   := [LABEL "="] TERM { "+" TERM }
     TERM   := MODULE[":"option=value{","option=value}] "@" SITE{","SITE}
+            | "neck:"NAME[":"option=value{","option=value}]
+            | "distill:"NAME[":"option=value{","option=value}]
     SITE   := [ "after:" | "before:" | "inside:" | "replace:" ] role-or-layer-name | "edge:"SRC".."DST
 
+A neck replaces the whole neck and a distillation changes the loss: neither goes to a site.
 The call form ``coord_att(reduction=16)@neck.p3`` and spaces round ``+`` and ``=`` are read too.
 """
 
@@ -14,10 +17,12 @@ import re
 from dataclasses import dataclass
 
 from yolograft.errors import SpecError
+from yolograft.graph.sites import FUSIONS
 from yolograft.graph.spec import Args, ModuleRef, Scalar, frozen_args
 
 MODES = ("after", "before", "inside", "replace", "edge")
-LATER = ("neck", "distill")
+MODULE, NECK, DISTILL = "module", "neck", "distill"
+SITELESS = (NECK, DISTILL)
 _LABEL = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*(?=\S)")
 _SAFE = re.compile(r"[^a-z0-9._-]+")
 _EXPONENT = re.compile(r"=\s*[+-]?[\d.]+[eE]$")
@@ -42,13 +47,19 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class GraftTerm:
-    """One module and the places it goes to."""
+    """One module and the places it goes to; a neck or a distillation, which go to none.
+
+    kind: ``module``, ``neck`` or ``distill``; ref names the neck or the method of the latter two.
+    """
 
     ref: ModuleRef
     sites: tuple[Site, ...]
+    kind: str = MODULE
 
     def text(self) -> str:
         """The term as a user types it."""
+        if self.kind in SITELESS:
+            return f"{self.kind}:{self.ref.text()}"
         return f"{self.ref.text()}@{','.join(site.text() for site in self.sites)}"
 
 
@@ -63,12 +74,23 @@ class GraftSpec:
         """The expression in its canonical form, without the label."""
         return "+".join(term.text() for term in self.terms)
 
+    def of_kind(self, kind: str) -> tuple[ModuleRef, ...]:
+        """What the terms of one kind name, in the order written."""
+        return tuple(term.ref for term in self.terms if term.kind == kind)
+
+    def without(self, kind: str) -> GraftSpec:
+        """The arm without its terms of one kind; a label of the user's own stays."""
+        terms = tuple(term for term in self.terms if term.kind != kind)
+        own = self.label != folder_name(_default_label(self.terms))
+        return GraftSpec(self.label if own else folder_name(_default_label(terms)), terms)
+
 
 def parse_graft(text: str, *, init: str = "paper") -> GraftSpec:
     """Read one graft expression.
 
     Args:
-        init: how modules start whose expression does not say: ``paper`` or ``identity``.
+        init: how modules start whose expression does not say: ``paper`` or ``identity``. Necks, joins and
+            distillation have no identity form, and take it from nobody.
 
     Raises:
         SpecError: the text does not follow the grammar (YG110-YG116).
@@ -91,9 +113,16 @@ def _one_line(source: str, most: int = 60) -> str:
 def _split_label(source: str) -> tuple[str, str]:
     match = _LABEL.match(source)
     # `a:k=7@x` has its first '=' inside the options: a label holds neither ':' nor '@' nor '('.
-    if match and "@" in source[match.end() :]:
-        return match.group(1), source[match.end() :]
+    rest = source[match.end() :] if match else ""
+    if match and ("@" in rest or _siteless(rest)):
+        return match.group(1), rest
     return "", source
+
+
+def _siteless(text: str) -> str:
+    """``neck`` or ``distill`` where the text is such a term, else empty; a package may bear the name."""
+    head, colon, rest = text.partition(":")
+    return head.strip() if colon and head.strip() in SITELESS and not rest.startswith(":") else ""
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -109,11 +138,14 @@ def _split(text: str, separator: str) -> list[str]:
 
 def _parse_term(part: str, source: str, init: str) -> GraftTerm:
     text = part.strip()
-    head = text.split(":", 1)[0].strip()
-    if head in LATER and "::" not in text:
-        raise SpecError(
-            "YG111", f"'{head}:' terms are not part of this version", where=source, fix="use MODULE@SITE"
-        )
+    if kind := _siteless(text):
+        name = text.partition(":")[2].strip()
+        if not name or "@" in name:
+            cause = f"'{text}' goes to no site" if name else f"'{text}' names nothing"
+            raise SpecError(
+                "YG111", cause, where=source, fix=f"write {kind}:NAME or {kind}:NAME:option=value"
+            )
+        return GraftTerm(_parse_module(name, source, "paper"), (), kind)
     module_text, at, site_text = text.rpartition("@")
     if not at or not module_text.strip() or not site_text.strip():
         raise SpecError(
@@ -159,7 +191,7 @@ def _parse_module(text: str, source: str, init: str) -> ModuleRef:
             raise SpecError("YG115", f"cannot read '{rest}' after module '{name}'", where=source)
         options = rest[1:]
     args = dict(_parse_options(options, source))
-    init = str(args.pop("init", init))
+    init = str(args.pop("init", "paper" if name in FUSIONS else init))
     if init not in ("paper", "identity"):
         raise SpecError("YG116", f"init={init}", where=source, fix="use init=paper or init=identity")
     return ModuleRef(name, frozen_args(args), init)
@@ -197,7 +229,7 @@ def parse_scalar(text: str) -> Scalar:
 def _default_label(terms: tuple[GraftTerm, ...]) -> str:
     names = (term.ref.module.rsplit("::", 1)[-1].removeprefix("timm:") for term in terms)
     places = ("-".join(_site_label(site) for site in term.sites) for term in terms)
-    return "+".join(f"{name}-{place}" for name, place in zip(names, places, strict=True))
+    return "+".join("-".join(filter(None, pair)) for pair in zip(names, places, strict=True))
 
 
 def _site_label(site: Site) -> str:

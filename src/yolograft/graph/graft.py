@@ -9,19 +9,29 @@ from dataclasses import replace
 
 from yolograft.errors import SpecError
 from yolograft.graph.dialect.naming import free_name, stem
-from yolograft.graph.expr import GraftSpec, Site
-from yolograft.graph.sites import edge_slot, head_slot, origin, resolve
+from yolograft.graph.expr import NECK, GraftSpec, Site
+from yolograft.graph.necks.table import with_neck
+from yolograft.graph.sites import FUSIONS, edge_slot, head_slot, join_of, origin, resolve
 from yolograft.graph.spec import LayerSpec, ModelSpec, ModuleRef
 
 BLOCKS_WITH_BOTTLENECKS = ("c2f", "c3")
 
 
 def graft(spec: ModelSpec, *grafts: GraftSpec) -> ModelSpec:
-    """The spec with every term of every graft placed, in the order written.
+    """The spec with its neck exchanged where a term asks for it, then every module placed as written.
+
+    A distillation leaves the spec as it is.
 
     Raises:
-        SpecError: a site does not exist, cannot take that placement, or nobody reads the graft.
+        SpecError: a site does not exist, cannot take that placement, or nobody reads the graft; a neck that
+            does not fit (YG180-YG182), two of them, or a join exchanged twice (YG182); no join (YG183).
     """
+    necks = [ref for item in grafts for ref in item.of_kind(NECK)]
+    if len(necks) > 1:
+        cause = f"a detector has one neck, these are {len(necks)}: {', '.join(ref.text() for ref in necks)}"
+        raise SpecError("YG182", cause, fix="make an arm of each")
+    for ref in necks:
+        spec = with_neck(spec, ref)
     for item in grafts:
         for term in item.terms:
             for site in term.sites:
@@ -39,6 +49,8 @@ def _place(spec: ModelSpec, ref: ModuleRef, site: Site) -> ModelSpec:
         return _before(spec, ref, site.target)
     if site.mode == "replace":
         return _replace(spec, ref, site.target)
+    if site.mode == "edge" and ref.module in FUSIONS:
+        return _exchange_join(spec, ref, site)
     if site.mode == "edge":
         reader, read = edge_slot(spec, site.target, site.to)
         return _insert_on_edge(spec, ref, reader, read)
@@ -92,6 +104,18 @@ def _insert_on_edge(spec: ModelSpec, ref: ModuleRef, reader: str, read: str) -> 
         else:
             layers.append(layer)
     return replace(spec, layers=tuple(layers))
+
+
+def _exchange_join(spec: ModelSpec, ref: ModuleRef, site: Site) -> ModelSpec:
+    """The join that a connection leads into, weighed or gated from now on; it has no identity form."""
+    old = join_of(spec, site.target, site.to)
+    if old.module in FUSIONS and "+" in old.name:
+        cause = f"{site.text()} leads into {old.name}: this join has already been exchanged"
+        raise SpecError("YG182", cause, fix="name each join once")
+    new = LayerSpec(_graft_name(spec, old.name, ref), ref.module, old.inputs, ref.args)
+    layers = (new if layer is old else _reread(layer, old.name, new.name) for layer in spec.layers)
+    sites = tuple((role, new.name if layer == old.name else layer) for role, layer in spec.sites)
+    return replace(spec, layers=tuple(layers), sites=sites)
 
 
 def _replace(spec: ModelSpec, ref: ModuleRef, target: str) -> ModelSpec:

@@ -43,8 +43,13 @@ def keep_levels(spec: ModelSpec, levels: Sequence[str]) -> ModelSpec:
         raise SpecError("YG132", f"{spec.name} has no level {missing[0]}", fix=f"its head reads {has}")
     inputs = tuple(sites[site] for site in wanted)
     head = replace(spec.head, inputs=inputs, args=anchors_on(spec.head, inputs))
-    needed, layers = {head.name}, []
-    for layer in (head, *reversed(spec.layers[:-1])):
+    return without_unread(replace(spec, layers=(*spec.layers[:-1], head)))
+
+
+def without_unread(spec: ModelSpec) -> ModelSpec:
+    """The detector without the layers, and the sites, that its head does not need."""
+    needed, layers = {spec.head.name}, []
+    for layer in reversed(spec.layers):
         if layer.name in needed:
             needed.update(layer.inputs)
             layers.append(layer)

@@ -91,7 +91,11 @@ def instantiate(
         key = ref.module.removeprefix("timm:")
         module = timm_attention(key, _single(in_channels, ref), options)
     else:
-        module = _from_catalog(find(ref.module), in_channels, dict(ref.args), built_in)
+        entry = find(ref.module)
+        module = _from_catalog(entry, in_channels, dict(ref.args), built_in)
+        # A probe hands its map through: it starts as the identity and stays it.
+        if entry.kind == "probe":
+            return module, note
     if ref.init == "identity":
         module = IdentityStart(module, in_channels=_single(in_channels, ref))
     return module, note

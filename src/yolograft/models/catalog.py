@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from yolograft.attention.cbam import CBAM
 from yolograft.attention.cloformer import CloFormerAttention
 from yolograft.attention.coord_att import CoordAtt
+from yolograft.attention.density import Density
 from yolograft.attention.double_att import DoubleAttention
 from yolograft.attention.eca import ECA
 from yolograft.attention.ela import EfficientLocalAttention
 from yolograft.attention.ema_att import EMAAttention
 from yolograft.attention.gc import GlobalContext
+from yolograft.attention.guided import GuidedAttention
 from yolograft.attention.nam import NAM
 from yolograft.attention.placebo import Placebo
 from yolograft.attention.se import SqueezeExcite
@@ -29,6 +31,8 @@ from yolograft.attention.strip import StripAttention
 from yolograft.attention.triplet import TripletAttention
 from yolograft.errors import ModuleError, SpecError
 from yolograft.families import yolov5, yolov8, yolox
+from yolograft.fusion.bifpn import BiFPNAdd, BiFPNConcat
+from yolograft.fusion.dualpath import GatedConcat
 from yolograft.graph.spec import model_name
 from yolograft.nn.concat import Concat
 from yolograft.nn.conv import ConvBNAct, DepthwiseConv, Upsample
@@ -42,8 +46,9 @@ from yolograft.types import Losses, RawPredictions, Targets
 class Entry:
     """One row: what a name means, where it was published, under which licence our code stands.
 
-    kind: ``attention`` (graftable, keeps its channels), ``control`` (graftable, to compare with), ``block``,
-    ``fusion`` (takes a list of maps) or ``head``. placed: where users put it.
+    kind: ``attention`` (graftable, keeps its channels), ``control`` (graftable, to compare with), ``probe``
+    (graftable, reads something off its map and hands it through), ``block``, ``fusion`` (takes a list of
+    maps) or ``head``. placed: where users put it.
     """
 
     name: str
@@ -166,6 +171,23 @@ ENTRIES: tuple[Entry, ...] = (
         "one gate per row and per column from depthwise convolution and group norm",
     ),
     Entry(
+        "guided",
+        GuidedAttention,
+        "attention",
+        ("GuidedAttention",),
+        "Cai et al. 2020, Guided Attention Network for Object Detection and Counting on Drones, "
+        "arXiv 1909.11307",
+        "a gate per position that learns from the boxes where objects are",
+    ),
+    Entry(
+        "density",
+        Density,
+        "probe",
+        (),
+        "Liu et al. 2019, Adaptive NMS: Refining Pedestrian Detection in a Crowd, arXiv 1904.03629",
+        "hands its map through and learns how crowded each place is, for adaptive NMS",
+    ),
+    Entry(
         "placebo",
         Placebo,
         "control",
@@ -213,6 +235,30 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("upsample", Upsample, "block", ("nn.Upsample",), "", "nearest-neighbour upsampling"),
     Entry("concat", Concat, "fusion", ("Concat",), "", "concatenation of channels"),
+    Entry(
+        "bifpn_add",
+        BiFPNAdd,
+        "fusion",
+        (),
+        "Tan et al. 2020, EfficientDet: Scalable and Efficient Object Detection, arXiv 1911.09070",
+        "weighted sum of maps",
+    ),
+    Entry(
+        "bifpn_concat",
+        BiFPNConcat,
+        "fusion",
+        (),
+        "Tan et al. 2020, EfficientDet: Scalable and Efficient Object Detection, arXiv 1911.09070",
+        "weighted concatenation of maps",
+    ),
+    Entry(
+        "gated_concat",
+        GatedConcat,
+        "fusion",
+        (),
+        "Woo et al. 2018, CBAM: Convolutional Block Attention Module, arXiv 1807.06521",
+        "concatenation, lateral maps behind a gate per position",
+    ),
     Entry("yolov5_head", yolov5.YOLOv5Head, "head", (), "", "one convolution a level over anchors"),
     Entry("yolov8_head", yolov8.YOLOv8Head, "head", ("Detect",), "", "decoupled anchor-free head"),
     Entry(
@@ -224,6 +270,8 @@ ENTRIES: tuple[Entry, ...] = (
         "decoupled anchor-free head with objectness",
     ),
 )
+# Kinds that stand in the list of modules and have a page each.
+LISTED = ("attention", "probe")
 BY_NAME: dict[str, Entry] = {name: e for e in ENTRIES for name in (e.name, *e.aliases)}
 
 
@@ -304,7 +352,7 @@ def find(name: str) -> Entry:
         return entry
     near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}? " if near else ""
-    graftable = ", ".join(e.name for e in ENTRIES if e.kind == "attention")
+    graftable = ", ".join(e.name for e in ENTRIES if e.kind in LISTED)
     raise ModuleError(
         "YG201", f"no module '{name}'", fix=f"{hint}modules: {graftable}, timm:KEY, my_att.py::MyAtt"
     )

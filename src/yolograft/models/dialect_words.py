@@ -146,6 +146,8 @@ ATTENTION = (
     Word("triplet", ("TripletAttention", "TripletAtt"), _TRIPLET, keeps=True),
     Word("gc", ("GlobalContext", "ContextBlock", "GCBlock", "GC", "GCNet"), _BY_R16, keeps=True),
     Word("ela", ("ELA", "EfficientLocalAttention"), _BY_K7, keeps=True),
+    Word("guided", ("GuidedAttention",), (Form((CHANNELS,)),), keeps=True),
+    Word("density", ("density",), (Form((CHANNELS,)),), keeps=True, probe=True),
     Word("strip", ("StripAttention", "StripAttn", "StripPooling"), _BY_K3, keeps=True),
 )
 

@@ -18,7 +18,9 @@ class IdentityStart(nn.Module):
     """``x + scale * (module(x) - x)`` with one 0-dim parameter ``scale`` at 0.
 
     0-dim on purpose: it does not promote a bf16 map to fp32, and optimisers that decay only matrices
-    leave it alone. State-dict keys: ``scale`` and ``module.*``. In step 0 only ``scale`` has a gradient.
+    leave it alone. State-dict keys: ``scale`` and ``module.*``. In step 0 only ``scale`` has a gradient
+    from what the detector predicts. A module that is supervised itself (``supervise``) learns from step 0 on,
+    and so do the layers whose map it reads: the map is still the identity, the layers before it move.
     The output has the dtype and memory format of the input.
 
     Where ``module(x)`` is inf or nan the output is nan even at scale 0 (0 * inf): an identity start

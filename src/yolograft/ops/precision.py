@@ -15,3 +15,8 @@ def full_precision(like: Tensor) -> AbstractContextManager[object]:
     if known and torch.is_autocast_enabled(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
+
+
+def precise(x: Tensor) -> Tensor:
+    """At least float32; what comes in double stays so."""
+    return x if x.dtype is torch.float64 else x.float()

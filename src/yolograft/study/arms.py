@@ -13,7 +13,7 @@ from yolograft.errors import StudyError
 from yolograft.graph.anchors import ANCHORS
 from yolograft.graph.expr import GraftSpec, folder_name
 from yolograft.graph.graft import graft
-from yolograft.graph.spec import ModelSpec
+from yolograft.graph.spec import ModelSpec, ModuleRef
 from yolograft.models.modelfile import is_model_file
 from yolograft.study.anchors import AnchorChoice, choose_anchors
 
@@ -27,7 +27,8 @@ class PlannedArm:
     """An arm on paper. label: safe as a folder name. model: whose baseline it is judged against.
 
     expression: of its graft; empty for a baseline. control: what it controls for (see `controls`), empty for
-    a baseline and a candidate. of: label of the graft a placebo stands beside. note: worth a line.
+    a baseline and a candidate. of: label of the graft a placebo stands beside. note: worth a line. distill:
+    methods by which it learns from the teacher of the study.
     """
 
     label: str
@@ -37,6 +38,7 @@ class PlannedArm:
     control: str = ""
     of: str = ""
     note: str = ""
+    distill: tuple[ModuleRef, ...] = ()
 
     @property
     def baseline(self) -> bool:
@@ -64,7 +66,8 @@ def planned_arms(
             arms.append(PlannedArm(name or BASELINE, model, "", stock))
         for item in grafts:
             label = joined(name, item.label) if name else item.label
-            arms.append(PlannedArm(label, model, item.text(), graft(stock, item)))
+            distill = item.of_kind("distill")
+            arms.append(PlannedArm(label, model, item.text(), graft(stock, item), distill=distill))
     check_labels(arms)
     return arms
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from yolograft.errors import SpecError
-from yolograft.graph.expr import GraftSpec, GraftTerm, Site, parse_graft
+from yolograft.graph.expr import DISTILL, GraftSpec, GraftTerm, Site, parse_graft
 from yolograft.graph.graft import graft
+from yolograft.graph.sites import FUSIONS
 from yolograft.graph.spec import IMAGE, ModelSpec, ModuleRef, model_name
 from yolograft.models.build import inspect_spec
 from yolograft.models.catalog import split_model_name
@@ -111,6 +112,7 @@ def _placebo_arm(stock: ModelSpec, arm: PlannedArm, code: Codebook) -> PlannedAr
         PLACEBO,
         of=arm.label,
         note=found.line(arm.label),
+        distill=arm.distill,
     )
 
 
@@ -137,9 +139,14 @@ def placebo_of(stock: ModelSpec, asked: GraftSpec, *, code: Codebook) -> Matched
     placed, before, terms = stock, _facts(stock, code), []
     wanted = got = 0
     for term in asked.terms:
+        if term.kind == DISTILL:
+            continue
+        if not term.sites:
+            return f"{term.text()} goes to no place, a placebo stands beside a layer"
         for site in term.sites:
-            if site.mode == "replace":
-                return f"{term.ref.module} replaces '{site.target}', a placebo stands beside a layer"
+            if site.mode == "replace" or term.ref.module in FUSIONS:
+                place = site.target if site.mode == "replace" else site.text()
+                return f"{term.ref.module} replaces '{place}', a placebo stands beside a layer"
             grafted = _facts(graft(placed, _single(term.ref, site)), code)
             if not _keeps_maps(before, grafted):
                 return f"{term.ref.module} at '{site.text()}' changes channels or stride"
@@ -151,6 +158,10 @@ def placebo_of(stock: ModelSpec, asked: GraftSpec, *, code: Codebook) -> Matched
             wanted, got = wanted + share, got + _size(after) - _size(before)
             terms.append(GraftTerm(ref, (site,)))
             before = after
+    if not terms:
+        return "it places no module"
+    # What a graft is taught beside, its placebo is taught as well.
+    terms += [term for term in asked.terms if term.kind == DISTILL]
     return Matched(GraftSpec(joined(asked.label, PLACEBO), tuple(terms)), wanted, got)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from yolograft.engine.memory import Need
 from yolograft.engine.recipe import Recipe
 from yolograft.metrics.cost import (
     count_flops,
@@ -17,9 +18,14 @@ from yolograft.models.detector import Detector
 LATENCY_RUNS, LATENCY_WARMUP = 30, 5
 
 
-def measure_cost(detector: Detector, recipe: Recipe) -> dict[str, Any]:
-    """Parameters, FLOPs in both conventions, latency p50/p90, FPS and training memory."""
+def measure_cost(detector: Detector, recipe: Recipe, *, lesson: Need) -> dict[str, Any]:
+    """Parameters, FLOPs in both conventions, latency p50/p90, FPS and training memory.
+
+    Args:
+        lesson: what a teacher adds to training.
+    """
     timed = latency(detector, recipe.imgsz, runs=LATENCY_RUNS, warmup=LATENCY_WARMUP)
+    taught = lesson.of(recipe.batch) / 2**20
     return {
         "params": count_parameters(detector),
         "flops": count_flops(detector, recipe.imgsz),
@@ -27,5 +33,5 @@ def measure_cost(detector: Detector, recipe: Recipe) -> dict[str, Any]:
         "latency_ms": {"p50": timed.p50_ms, "p90": timed.p90_ms},
         "latency_of": f"{timed.device}, {timed.threads} threads, {timed.precision}",
         "fps": timed.fps,
-        "peak_memory_mb": training_memory_mb(detector, recipe.imgsz, batch=recipe.batch),
+        "peak_memory_mb": training_memory_mb(detector, recipe.imgsz, batch=recipe.batch) + taught,
     }

@@ -29,6 +29,7 @@ from yolograft.study.plan import Plan, code_of, create_study, read_manifest
 from yolograft.study.records.bank_match import key_of
 from yolograft.study.records.studyrecord import StudyRecord, read_study
 from yolograft.study.results import results_of
+from yolograft.study.teacher import teacher_of, with_lessons
 from yolograft.study.trial import seconds_per_epoch
 
 # Beside the margin asked for; they show how fast the price falls.
@@ -107,6 +108,7 @@ def _timed(
     """The outlook with the seconds that one seed of all arms takes."""
     recipe = Recipe.model_validate(manifest["recipe"])
     arms = [Arm(a["label"], spec, code_of(spec, code)) for a in manifest["arms"] for spec in [_spec(a)]]
+    arms = with_lessons(arms, manifest["arms"], teacher_of(manifest, code))
     # A study without a graft named yet is reckoned with one as dear as its baseline.
     count = max(len(arms), 2)
     # What arms share up to their branch is trained once.
@@ -126,22 +128,30 @@ def _timed(
 
 def _another(manifest: Mapping[str, Any], pilot: Mapping[str, Any]) -> str:
     """In which respect a pilot is another experiment than the planned one; empty where it is the same."""
-    planned, piloted = (key_of(one, _first_arm(one)) for one in (manifest, pilot))
+    planned, piloted = (key_of(one, _first_arm(one)["label"]) for one in (manifest, pilot))
     apart = (manifest["branch_at"] is None) != (pilot["branch_at"] is None)
-    return planned.differs(piloted) or ("design" if apart else "")
+    lessons = _lessons(manifest) != _lessons(pilot)
+    return planned.differs(piloted) or ("distillation" if lessons else "design" if apart else "")
 
 
-def _first_arm(manifest: Mapping[str, Any]) -> str:
-    """The label of the first baseline, or of the first arm of a study without one."""
+def _first_arm(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first baseline, or the first arm of a study without one."""
     arms = manifest["arms"]
-    return str(next((arm for arm in arms if arm["baseline"]), arms[0])["label"])
+    return next((arm for arm in arms if arm["baseline"]), arms[0])
+
+
+def _lessons(manifest: Mapping[str, Any]) -> list[object]:
+    """By which methods and from whom the first arm learns; nothing for one without a teacher."""
+    methods = _first_arm(manifest).get("distill")
+    return [methods, manifest["teacher"]["sha256"]] if methods else []
 
 
 def _pace_of(manifest: Mapping[str, Any]) -> list[object]:
     """What the images a second of a study depend on, what its grafts cost left aside."""
     specs = sorted(arm["spec_sha256"] for arm in manifest["arms"] if arm["baseline"])
     machine = [manifest["environment"].get(key) for key in ("device", "precision", "threads")]
-    return [specs, list(manifest["recipe"]["imgsz"]), machine]
+    teacher = (manifest["teacher"] or {}).get("sha256")
+    return [specs, list(manifest["recipe"]["imgsz"]), machine, teacher]
 
 
 def _spec(arm: Mapping[str, Any]) -> ModelSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from yolograft.engine.checkpoint import STATE, read_json
 from yolograft.engine.foreignfolder import is_file_from_elsewhere
@@ -51,15 +51,23 @@ def model_folder(
     return folder
 
 
+def manifest_of(folder: Path) -> dict[str, Any] | None:
+    """The manifest of the run a model folder belongs to; None where it stands alone."""
+    runs = (
+        parent for parent in folder.resolve().parents if folder.is_dir() and (parent / MANIFEST).is_file()
+    )
+    run = next(runs, None)
+    return None if run is None else read_manifest(run)
+
+
 def data_of(folder: Path) -> str:
     """The dataset path of the run a model folder belongs to.
 
     Raises:
         CheckpointError: the folder stands alone (YG408).
     """
-    for parent in folder.resolve().parents if folder.is_dir() else ():
-        if (parent / MANIFEST).is_file():
-            return read_manifest(parent)["data"]["path"]
+    if manifest := manifest_of(folder):
+        return manifest["data"]["path"]
     raise CheckpointError(
         "YG408", "this model stands alone", where=str(folder), fix="name the dataset: --data PATH"
     )

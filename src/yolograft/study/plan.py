@@ -38,11 +38,12 @@ from yolograft.study.contrasts import check_contrasts
 from yolograft.study.controls import NEXT_SCALE, control_arms, control_rows, next_scale
 from yolograft.study.earlier import follow, tried_in
 from yolograft.study.grouping import group_facts
-from yolograft.study.plan_checks import check_plan, check_sizes, check_splits, check_weights
+from yolograft.study.plan_checks import check_plan, check_size, check_sizes, check_splits, check_weights
 from yolograft.study.plan_facts import arm_facts, data_facts
 from yolograft.study.sees import noise_of_bank, sees_line
 from yolograft.study.start import about_weights
 from yolograft.study.statistics.looks import look_alphas
+from yolograft.study.teacher import about_teacher, check_teaching, open_teacher, read_teacher, with_lessons
 from yolograft.study.warnings import data_warnings
 
 SCHEMA = 1
@@ -59,6 +60,7 @@ DEFAULTS: Mapping[str, Any] = {
     "tried_before": 0,
     "contrasts": [],
     "branch_at": None,
+    "teacher": None,
 }
 
 
@@ -76,7 +78,8 @@ class Plan:
     belong together (see `grouping`). bank: folders with earlier runs of the same baseline. controls: arms
     that tell a gain from its other causes (see `controls`). follows: earlier studies of the same question.
     contrasts: arms judged against arms, as labels (new, base). branch: arms
-    go on from one half-trained baseline a seed (see `branching`).
+    go on from one half-trained baseline a seed (see `branching`). teacher: model folder or file that arms
+    with a distillation learn from.
     """
 
     kind: str
@@ -106,6 +109,7 @@ class Plan:
     follows: tuple[Path, ...] = ()
     contrasts: tuple[tuple[str, str], ...] = ()
     branch: bool = False
+    teacher: str = ""
 
     @property
     def looks_planned(self) -> tuple[int, ...]:
@@ -136,9 +140,10 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
     source = read_source(Path(plan.weights), force=plan.force) if plan.weights else None
     stock, anchors = _stock(plan, source, dataset, train, code)
     planned, controls = _arms(plan, stock, code)
-    arms = [arm_facts(item, code) for item in planned]
-    each = [Arm(item.label, item.spec, code_of(item.spec, code)) for item in planned]
+    arms = [arm_facts(item, stock[item.model], code, branch=plan.branch) for item in planned]
     _check_arms(plan, planned, arms, code)
+    data = data_facts(plan.data, dataset, held_out)
+    each, teacher = _each(plan, planned, arms, data, code)
     check_weights(source, each, plan)
     recipe, choice = _recipe(plan, each, precision, images=len(train))
     manifest = {
@@ -152,10 +157,11 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
         "levels": list(plan.levels),
         "anchors": anchors or None,
         "family": planned[0].spec.family,
-        "data": data_facts(plan.data, dataset, held_out),
+        "data": data,
         "arms": arms,
         "ablation": plan.ablation,
         **about_weights(plan.weights, source, force=plan.force),
+        "teacher": teacher,
         "code": {ref: {"sha256": user.sha256, "source": user.source} for ref, user in code.items()},
         "seeds": list(plan.seeds),
         **_judged_by(plan),
@@ -231,6 +237,26 @@ def _check_arms(
     check_sizes(facts, plan.recipe)
     if plan.branch:
         check_branches(planned, plan.recipe, code=code)
+
+
+def _each(
+    plan: Plan,
+    planned: Sequence[PlannedArm],
+    rows: Sequence[Mapping[str, Any]],
+    data: Mapping[str, Any],
+    code: Codebook,
+) -> tuple[list[Arm], dict[str, Any] | None]:
+    """The arms as they are trained, and what the manifest says of the teacher, once all go together."""
+    arms = [Arm(item.label, item.spec, code_of(item.spec, code)) for item in planned]
+    if not plan.teacher:
+        return arms, None
+    stored = read_teacher(plan.teacher)
+    about = about_teacher(plan.teacher, stored)
+    teacher = open_teacher(stored, about, code)
+    check_size(plan.recipe, stride=teacher.detector.stride, model=f"the teacher, {about['model']},")
+    arms = with_lessons(arms, rows, teacher)
+    check_teaching(arms, about, data)
+    return arms, about
 
 
 def _recipe(plan: Plan, arms: Sequence[Arm], precision: str, *, images: int) -> tuple[Recipe, str]:

@@ -19,6 +19,7 @@ from yolograft.study.controls import check_controls
 from yolograft.study.plan_facts import widest_stride
 from yolograft.study.start import weights_for
 from yolograft.study.statistics.looks import look_alphas
+from yolograft.study.teacher import check_lessons
 
 if TYPE_CHECKING:
     from yolograft.study.plan import Plan
@@ -29,10 +30,12 @@ def check_plan(plan: Plan) -> None:
 
     Raises:
         StudyError: seeds (YG605), margin (YG601), looks (YG6xx) or models (YG172, YG173) that are no plan.
-        SpecError: a control that cannot be made (YG642), or an ablation at several looks (YG193).
+        SpecError: a control that cannot be made (YG642), an ablation at several looks (YG193), or a teacher
+            and arms that learn from it, one without the other (YG446, YG447).
     """
     _check_numbers(plan)
     _check_models(plan)
+    check_lessons(plan.grafts, plan.teacher)
     weights = bool(plan.weights)
     check_controls(plan.controls, plan.models, grafts=len(plan.grafts), weights=weights)
 
@@ -91,13 +94,19 @@ def check_sizes(arms: Sequence[Mapping[str, Any]], recipe: Recipe) -> None:
         SpecError: a side is no multiple of an arm's widest stride, or `multi_scale` would make one (YG175).
     """
     for arm in arms:
-        stride = widest_stride((arm,))
-        check_input_size(recipe.imgsz, stride=stride, model=arm["label"])
-        if recipe.multi_scale and STRIDE % stride:
-            cause = (
-                f"multi_scale makes multiples of {STRIDE} pixels: {arm['label']} takes multiples of {stride}"
-            )
-            raise SpecError("YG175", cause, fix="--set multi_scale=0")
+        check_size(recipe, stride=widest_stride((arm,)), model=arm["label"])
+
+
+def check_size(recipe: Recipe, *, stride: int, model: str) -> None:
+    """See that images of the recipe's size suit a model of that widest stride.
+
+    Raises:
+        SpecError: a side is no multiple of it, or `multi_scale` would make one (YG175).
+    """
+    check_input_size(recipe.imgsz, stride=stride, model=model)
+    if recipe.multi_scale and STRIDE % stride:
+        cause = f"multi_scale makes multiples of {STRIDE} pixels: {model} takes multiples of {stride}"
+        raise SpecError("YG175", cause, fix="--set multi_scale=0")
 
 
 def check_splits(dataset: Dataset, train: Sequence[ImageRecord], held_out: str) -> None:

@@ -7,15 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.data.records import Dataset
+from yolograft.graph.necks.table import NO_IDENTITY, no_identity
+from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import inspect_spec
 from yolograft.models.codebook import Codebook
 from yolograft.study.arms import PlannedArm
 
 
-def arm_facts(item: PlannedArm, code: Codebook) -> dict[str, Any]:
-    """An arm: its spec whole and hashed, its layers with their parameters, and what is worth a line."""
+def arm_facts(item: PlannedArm, stock: ModelSpec, code: Codebook, *, branch: bool = False) -> dict[str, Any]:
+    """An arm: its spec whole and hashed, its layers with their parameters, and what is worth a line.
+
+    Args:
+        stock: the ungrafted detector of its model; what that lacks is new.
+        branch: the arm goes on from a trained baseline.
+    """
     spec = item.spec
     facts = inspect_spec(spec, code=code)
+    had = {layer.name for layer in stock.layers}
+    start = NO_IDENTITY if branch and no_identity(spec, stock) else ""
     return {
         "label": item.label,
         "model": item.model,
@@ -23,6 +32,7 @@ def arm_facts(item: PlannedArm, code: Codebook) -> dict[str, Any]:
         "baseline": item.baseline,
         "control": item.control,
         "of": item.of,
+        "distill": [{"method": ref.module, "options": dict(ref.args)} for ref in item.distill],
         "spec": spec.to_json(),
         "spec_sha256": spec.digest(),
         "layers": [
@@ -33,11 +43,11 @@ def arm_facts(item: PlannedArm, code: Codebook) -> dict[str, Any]:
                 "out_channels": f.out_channels,
                 "stride": f.stride,
                 "params": f.params,
-                "new": "+" in f.name or bool(spec.layer(f.name).inside),
+                "new": f.name not in had or bool(spec.layer(f.name).inside),
             }
             for f in facts
         ],
-        "notes": [note for note in (item.note, *(f.note for f in facts)) if note],
+        "notes": [note for note in (item.note, start, *(f.note for f in facts)) if note],
     }
 
 

@@ -7,6 +7,7 @@ dataset folder says of itself today. What cannot be followed is a link of its ow
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from yolograft.study.provenance_words import sentences
 
 OURS = "Apache-2.0"
 Row = dict[str, Any]
+TEACHER = {"role": "teacher"}
 
 
 def provenance(run: Path, *, lang: Literal["en", "zh"] = "en") -> dict[str, Any]:
@@ -32,8 +34,9 @@ def provenance(run: Path, *, lang: Literal["en", "zh"] = "en") -> dict[str, Any]
     sha256 of a file of the user's. weights: links from the nearest to the root; kind ``trained`` (a model
     folder of ours), ``file`` (from elsewhere, with layout and licence as the file states it), ``fresh``
     (random numbers) or ``lost`` (it cannot be followed, and why). data: the datasets of every link, nearest
-    first, each with its fingerprints and what its folder states. says: what that means, in sentences of
-    `lang`.
+    first, each with its fingerprints and what its folder states. Behind these, with role ``teacher``, what
+    models of the chain learned from beside the boxes, followed to its own root. says: what that means, in
+    sentences of `lang`.
 
     Raises:
         CheckpointError: neither a run nor a model folder (YG401, YG403, YG405); a file that `import_file`
@@ -59,40 +62,47 @@ def _file(path: Path) -> dict[str, Any]:
     }
 
 
-def _run(run: Path) -> dict[str, Any]:
+def _run(run: Path) -> Row:
     manifest = read_manifest(run)
     specs = [ModelSpec.from_json(arm["spec"]) for arm in manifest["arms"]]
     hashes = {ref: item["sha256"] for ref, item in manifest["code"].items()}
-    links, data = _ancestors(manifest)
-    return {
-        "subject": {"kind": "run", "path": str(run), "model": manifest["model"]},
-        "code": _code(specs, hashes, release=manifest["environment"]["yolograft"]),
-        "weights": links,
-        "data": [_dataset(manifest), *data],
-    }
+    chain = _ancestors(manifest)
+    chain.data.insert(0, _dataset(manifest))
+    chain.taught_by.insert(0, manifest["teacher"])
+    subject = {"kind": "run", "path": str(run), "model": manifest["model"]}
+    return _document(subject, specs, hashes, chain, release=manifest["environment"]["yolograft"])
 
 
-def _model(folder: Path) -> dict[str, Any]:
+def _model(folder: Path) -> Row:
     state = _model_state(folder)
     spec = ModelSpec.from_json(state["spec"])
     release, origin = "", state.get("origin")
     above = None if isinstance(origin, dict) else _run_above(folder)
     if isinstance(origin, dict):
-        links, data = [_foreign(origin, path=folder)], []
+        chain = _Chain(links=[_foreign(origin, path=folder)])
     elif above is None:
-        start = _start(state)
-        links, data = _ancestors(start) if start else ([_lost(folder, "alone")], [])
-        data = [*_own_data(state), *data]
+        start = _start(state.get("started_from"), "weights")
+        chain = _ancestors(start) if start else _Chain(links=[_lost(folder, "alone")])
+        chain.data[:0] = _own_data(state)
     else:
         manifest = read_manifest(above)
-        links, later = _ancestors(manifest)
-        data, release = [_dataset(manifest), *later], manifest["environment"]["yolograft"]
-    return {
-        "subject": {"kind": "model", "path": str(folder), "model": spec.name},
-        "code": _code([spec], state.get("code", {}), release=release),
-        "weights": links,
-        "data": data,
-    }
+        chain = _ancestors(manifest)
+        chain.data.insert(0, _dataset(manifest))
+        release = manifest["environment"]["yolograft"]
+    chain.taught_by.insert(0, state.get("taught_by"))
+    subject = {"kind": "model", "path": str(folder), "model": spec.name}
+    return _document(subject, [spec], state.get("code", {}), chain, release=release)
+
+
+def _document(
+    subject: Row, specs: Sequence[ModelSpec], hashes: Mapping[str, str], chain: _Chain, *, release: str
+) -> Row:
+    """All that is known, teachers and what lies behind them at the end of each list."""
+    code = _code(specs, hashes, release=release)
+    for spec, found in _add_teachers(chain):
+        known = {row["name"] for row in code}
+        code += [row | TEACHER for row in _code([spec], found, release="") if row["name"] not in known]
+    return {"subject": subject, "code": code, "weights": chain.links, "data": chain.data}
 
 
 def _model_state(folder: Path) -> dict[str, Any]:
@@ -112,38 +122,72 @@ def _run_above(folder: Path) -> Path | None:
     return next((parent for parent in folder.resolve().parents if (parent / MANIFEST).is_file()), None)
 
 
-def _ancestors(manifest: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
-    """The links behind a run's start, nearest first, and the datasets of the runs among them."""
-    links: list[Row] = []
-    data: list[Row] = []
+@dataclass
+class _Chain:
+    """What lies behind a model, nearest first.
+
+    data: the datasets of the runs among the links. taught_by: what is written of the teachers of its models.
+    models: spec and code of those of ours.
+    """
+
+    links: list[Row] = field(default_factory=list)
+    data: list[Row] = field(default_factory=list)
+    taught_by: list[Any] = field(default_factory=list)
+    models: list[tuple[ModelSpec, Mapping[str, str]]] = field(default_factory=list)
+
+
+def _add_teachers(chain: _Chain) -> list[tuple[ModelSpec, Mapping[str, str]]]:
+    """Put the teachers of a chain and theirs, each once, at its end, marked; the specs and code of those."""
+    told: set[str] = set()
+    models, waiting = [], list(chain.taught_by)
+    while waiting:
+        lesson = _start(waiting.pop(0), "path")
+        if lesson is None or lesson["weights"] in told:
+            continue
+        told.add(lesson["weights"])
+        found = _ancestors(lesson)
+        chain.links += [link | TEACHER for link in found.links]
+        chain.data += [row | TEACHER for row in found.data]
+        models += found.models[:1]
+        waiting += found.taught_by
+    return models
+
+
+def _ancestors(manifest: Mapping[str, Any]) -> _Chain:
+    """What lies behind a run's start, of which the teachers are only named."""
+    chain = _Chain()
     seen: set[Path] = set()
     while manifest["weights"]:
         source, origin = Path(manifest["weights"]), manifest.get("weights_origin")
         if isinstance(origin, dict):
-            return [*links, _foreign(origin, path=source)], data
+            chain.links.append(_foreign(origin, path=source))
+            return chain
         if source in seen:
-            return [*links, _lost(source, "circle")], data
+            chain.links.append(_lost(source, "circle"))
+            return chain
         seen.add(source)
-        step, found, above = _link(source, str(manifest.get("weights_sha256") or ""))
-        links += step
-        data += found
+        above = _follow(chain, source, str(manifest.get("weights_sha256") or ""))
         if above is None:
-            return links, data
+            return chain
         manifest = above
-    return [*links, {"kind": "fresh"}], data
+    chain.links.append({"kind": "fresh"})
+    return chain
 
 
-def _start(state: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a model folder says its run started from, in the words of a manifest; None where it does not."""
-    found = state.get("started_from")
-    if not isinstance(found, dict) or not isinstance(found.get("weights"), str):
+def _start(found: object, place: str) -> Row | None:
+    """A start or a teacher, as a model folder tells of it, in a manifest's words; None where it does not.
+
+    Args:
+        place: key of the path.
+    """
+    if not isinstance(found, dict) or not isinstance(found.get(place), str):
         return None
-    names = {"weights": "weights", "weights_sha256": "sha256", "weights_origin": "origin"}
+    names = {"weights": place, "weights_sha256": "sha256", "weights_origin": "origin"}
     return {name: found.get(key) for name, key in names.items()}
 
 
-def _link(source: Path, planned: str) -> tuple[list[Row], list[Row], Mapping[str, Any] | None]:
-    """What a run started from, the data of that, and the manifest of the run before; None at the end.
+def _follow(chain: _Chain, source: Path, planned: str) -> Mapping[str, Any] | None:
+    """Add what a run started from to a chain; the manifest of the run before, None at the end.
 
     Args:
         planned: SHA-256 of the tensors, as the run that started from them wrote it down.
@@ -152,19 +196,23 @@ def _link(source: Path, planned: str) -> tuple[list[Row], list[Row], Mapping[str
         state = _model_state(source)
         found = tensors_sha256(source)
         if planned and found != planned:
-            return [_lost(source, "changed", sha256=planned)], [], None
+            chain.links.append(_lost(source, "changed", sha256=planned))
+            return None
         spec = ModelSpec.from_json(state.get("spec", {}))
-        link = {"kind": "trained", "path": str(source), "sha256": found, "model": spec.name, "licence": ""}
-        above = _run_above(source)
-        if above is not None:
-            manifest = read_manifest(above)
-            return [link], [_dataset(manifest)], manifest
-        start = _start(state)
-        if start is None:
-            return [link, _lost(source, "alone")], [], None
-        return [link], _own_data(state), start
+        run = _run_above(source)
+        above = _start(state.get("started_from"), "weights") if run is None else read_manifest(run)
+        data = [_dataset(above)] if above is not None and run is not None else _own_data(state)
     except (CheckpointError, SpecError):
-        return [_lost(source, "gone", sha256=planned)], [], None
+        chain.links.append(_lost(source, "gone", sha256=planned))
+        return None
+    link = {"kind": "trained", "path": str(source), "sha256": found, "model": spec.name, "licence": ""}
+    chain.links.append(link)
+    chain.models.append((spec, state.get("code", {})))
+    chain.taught_by.append(state.get("taught_by"))
+    chain.data += data
+    if above is None:
+        chain.links.append(_lost(source, "alone"))
+    return above
 
 
 def _foreign(origin: Mapping[str, Any], *, path: Path) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ _EN_ZH: Mapping[str, tuple[str, str]] = MappingProxyType(
         "code": ("code", "代码"),
         "weights": ("weights", "权重"),
         "data": ("data", "数据"),
+        "teacher": ("teacher", "教师"),
         "licence": ("licence", "许可证"),
         "source": ("paper or sha256", "论文或 sha256"),
         "started": ("started from", "起点"),
@@ -53,17 +54,23 @@ _EN_ZH: Mapping[str, tuple[str, str]] = MappingProxyType(
             "weights: the chain begins with random numbers; no other weights are in it",
             "权重：链条始于随机初始化，不含任何他人的权重",
         ),
+        "begin says": ("weights: the chain begins with random numbers", "权重：链条始于随机初始化"),
+        "taught says": (
+            "weights: beside the boxes they learned from a teacher; whether its licence reaches its pupils, "
+            "no file says: what lies behind it follows",
+            "权重：除标注框外还向教师学习；教师的许可证是否及于学生，文件中没有说明，其来源如下",
+        ),
         "states says": (
-            "weights: they go back to {file}, which states {licence}; read it before passing them on",
+            "weights: the chain goes back to {file}, which states {licence}; read it before passing them on",
             "权重：源自 {file}，该文件注明 {licence}；转交他人之前请先读其条款",
         ),
         "layout says": (
-            "weights: they go back to {file}, which states no licence; weights trained by {who} code, "
+            "weights: the chain goes back to {file}, which states no licence; weights trained by {who} code, "
             "published under {licence}: ask its author",
             "权重：源自 {file}，文件未注明许可证；由 {who} 的代码训练，该代码采用 {licence}，请询问其作者",
         ),
         "file says": (
-            "weights: they go back to {file}, which states no licence: ask its author",
+            "weights: the chain goes back to {file}, which states no licence: ask its author",
             "权重：源自 {file}，文件未注明许可证，请询问其作者",
         ),
         "alone says": (
@@ -128,7 +135,7 @@ def sentences(document: Mapping[str, Any], *, lang: Lang) -> list[str]:
     # The first row, yolograft itself, speaks for all modules of ours.
     rows = [row for row in document["code"][1:] if row["origin"] != "yolograft"]
     lines = [_code(row, lang) for row in (*document["code"][:1], *rows)]
-    lines += [_weights(link, lang) for link in document["weights"]]
+    lines += _chains(document["weights"], lang)
     lines += [_data(row, lang) for row in document["data"]]
     for link in document["weights"]:
         if link["kind"] == "file":
@@ -139,6 +146,19 @@ def sentences(document: Mapping[str, Any], *, lang: Lang) -> list[str]:
 def _code(row: Mapping[str, Any], lang: Lang) -> str:
     key = "ours says" if row["origin"] == "yolograft" else f"{row['origin']} says"
     return word(key, lang).format(name=row["name"], licence=row["licence"] or word("not stated", lang))
+
+
+def _chains(links: Sequence[Mapping[str, Any]], lang: Lang) -> list[str]:
+    """The chain of the weights; behind it, under a head of their own, those of teachers."""
+    own, taught = ([link for link in links if ("role" in link) is marked] for marked in (False, True))
+    if not taught:
+        return [_weights(link, lang) for link in own]
+    begin = word("begin says", lang)
+    mine, its = (
+        [begin if k["kind"] == "fresh" else _weights(k, lang) for k in part] for part in (own, taught)
+    )
+    heads = word("weights", lang), word("teacher", lang)
+    return [*mine, word("taught says", lang), *(heads[1] + line.removeprefix(heads[0]) for line in its)]
 
 
 def _weights(link: Mapping[str, Any], lang: Lang) -> str:

@@ -97,6 +97,7 @@ def results_of(study: StudyRecord, *, folder: Path | None = None, where: bool = 
         "levels": manifest.get("levels"),
         "anchors": anchor_rows(manifest),
         "from_weights": bool(manifest.get("weights")),
+        "teacher": _teacher(manifest),
         "family": manifest["family"],
         "data": {k: v for k, v in manifest["data"].items() if k != "path"},
         "budget": {
@@ -126,6 +127,12 @@ def results_of(study: StudyRecord, *, folder: Path | None = None, where: bool = 
         "bitwise": all(_began_alike(r, env) for arm in arms for r in arm["runs"]),
         "arms": arms,
     }
+
+
+def _teacher(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Which model taught, and the hash of its weights; where it lay is nobody's business."""
+    about = manifest.get("teacher")
+    return {key: about[key] for key in ("model", "sha256")} if about else None
 
 
 def _arm(study: StudyRecord, item: Mapping[str, Any], judged: Judgement) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.data.eval_stream import EvalStream
-from yolograft.data.records import Dataset
+from yolograft.data.records import Dataset, ImageRecord
 from yolograft.data.source import open_dataset
 from yolograft.engine.arm import DONE, Arm, ArmRun
 from yolograft.engine.batches import recipe_stream
 from yolograft.engine.checkpoint import write_json
 from yolograft.engine.device import environment
 from yolograft.engine.evaluate import evaluate
+from yolograft.engine.memory import need_of_lesson
 from yolograft.engine.modelfolder import BEST, LAST, store_best, store_model
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.recorder import open_recorders
@@ -46,6 +47,7 @@ from yolograft.study.results import collect, points
 from yolograft.study.scores import score_run
 from yolograft.study.sequence import Look, going_on, looks_of
 from yolograft.study.start import start_apart, start_arms, started_from
+from yolograft.study.teacher import teacher_of, with_lessons
 
 CHECKPOINTS = "checkpoints"
 BITWISE = ("torch", "instruction_set", "threads", "device", "precision")
@@ -68,13 +70,17 @@ class Execution:
 
 @dataclass(frozen=True)
 class Bench:
-    """All that the seeds of one study share. measure: the evaluation split. trunk: what arms branch from."""
+    """All that the seeds of one study share.
+
+    measure: widest stride of an arm -> the evaluation split,
+    letterboxed as `eval` would for such a detector alone. trunk: what arms branch from.
+    """
 
     run: Path
     manifest: Mapping[str, Any]
     recipe: Recipe
     dataset: Dataset
-    measure: EvalStream
+    measure: Mapping[int, EvalStream]
     execution: Execution
     progress: Pace
     trunk: Arm | None = None
@@ -87,7 +93,8 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
         the results.
 
     Raises:
-        StudyError: the data are not those of the manifest (YG604).
+        StudyError: the data (YG604), the starting weights (YG606) or the teacher (YG449) are not those of the
+            manifest.
         Interrupted: a signal; run it again to go on.
     """
     manifest = read_manifest(run)
@@ -96,15 +103,26 @@ def run_study(run: Path, *, code: Codebook, execution: Execution, progress: Prog
         dataset = _open_data(manifest)
         execution = _as_planned(manifest, execution, progress)
         held_out = dataset.split(manifest["data"]["eval"]["split"])
-        stride = widest_stride(manifest["arms"])
-        measure = EvalStream(
-            held_out, imgsz=recipe.imgsz, batch=recipe.batch, cache=execution.cache, stride=stride
-        )
+        measure = _measures(held_out, manifest, recipe, execution.cache)
         pace = Pace(progress, arms=len(manifest["arms"]))
         arms = start_arms([_arm(item, code) for item in manifest["arms"]], manifest, recipe, progress)
+        arms = with_lessons(arms, manifest["arms"], teacher_of(manifest, code))
         trunk = next((arm for arm in arms if arm.label == trunk_label(manifest)), None)
         bench = Bench(run, manifest, recipe, dataset, measure, execution, pace, trunk)
         return _look_by_look(bench, arms)
+
+
+def _measures(
+    records: Sequence[ImageRecord], manifest: Mapping[str, Any], recipe: Recipe, cache: str
+) -> dict[int, EvalStream]:
+    """The evaluation split for every widest stride among the arms; one cache serves them all."""
+    made: dict[int, EvalStream] = {}
+    for stride in sorted({widest_stride((item,)) for item in manifest["arms"]}):
+        store = next((stream.store for stream in made.values()), None)
+        made[stride] = EvalStream(
+            records, imgsz=recipe.imgsz, batch=recipe.batch, stride=stride, cache=cache, store=store
+        )
+    return made
 
 
 def _look_by_look(bench: Bench, arms: Sequence[Arm]) -> dict[str, Any]:
@@ -200,7 +218,8 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> bool:
     )
 
     def curve(detector: Detector) -> dict[str, float]:
-        scores = evaluate_coco(measure.records, evaluate(detector, measure, fingerprint=""), dataset.names)
+        own = measure[detector.stride]
+        scores = evaluate_coco(own.records, evaluate(detector, own, fingerprint=""), dataset.names)
         return {"ap": points(scores.ap) or 0.0, "ap50": points(scores.ap50) or 0.0}
 
     if stream.store.note:
@@ -247,7 +266,7 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
 
     The training checkpoints are no longer needed then.
     """
-    recipe, measure, state = bench.recipe, bench.measure, trained.state()
+    recipe, measure, state = bench.recipe, bench.measure[trained.shadow.stride], trained.state()
     keys = ("seed", "steps", "status", "reason", "seconds", "shared_seconds", "history")
     scores = {key: state[key] for key in keys}
     here = environment(bench.execution.settings.device, bench.manifest["environment"]["precision"])
@@ -264,6 +283,7 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
             "recipe_sha256": recipe.digest(),
             "data": {part: bench.manifest["data"][part]["fingerprint"] for part in ("train", "eval")},
             "started_from": started_from(bench.manifest),
+            "taught_by": bench.manifest["teacher"] if trained.arm.distill else None,
         }
         store_model(folder / LAST, trained.arm, dict(trained.shadow.state_dict()), about)
         split = bench.manifest["data"]["eval"]["split"]
@@ -273,7 +293,8 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
         scores |= score_run(folder, measure.records, table, bench.dataset.names)
         cost = folder.parent / COST
         if not cost.exists():
-            write_json(cost, measure_cost(trained.shadow, recipe))
+            lesson = need_of_lesson(trained.arm, trained.shadow, recipe.imgsz)
+            write_json(cost, measure_cost(trained.shadow, recipe, lesson=lesson))
     write_json(folder / SCORES, scores)
     _drop_checkpoints(folder)
     _keep(bench, trained.arm.label, trained.seed)

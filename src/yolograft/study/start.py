@@ -16,8 +16,11 @@ from yolograft.engine.foreignfolder import lines_of_file, own_tensors, read_sour
 from yolograft.engine.modelfolder import StoredModel, best_warning
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Progress
-from yolograft.errors import StudyError
+from yolograft.errors import CheckpointError, StudyError
 from yolograft.graph.anchors import ANCHORS
+from yolograft.graph.necks.table import NO_IDENTITY, no_identity, other_neck
+from yolograft.graph.sites import head_levels
+from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build
 from yolograft.models.detector import Detector, key_of
 from yolograft.models.weights import LoadReport, kept_weights, prove_identity
@@ -31,11 +34,31 @@ def weights_for(
 ) -> tuple[dict[str, Tensor], LoadReport]:
     """What a detector starts with from a trained model, and the report. The one place where that is decided.
 
+    Where the neck was exchanged on purpose, its layers keep what fits them; that is no reason to refuse.
+
     Raises:
-        CheckpointError: the weights do not fit, and it is not forced (YG420).
+        CheckpointError: the weights do not fit, or those of the head's branch for one level would go to
+            another, and it is not forced (YG420).
     """
     classes = source.spec.num_classes
-    return kept_weights(detector, own_tensors(source), num_classes=classes, force=force)
+    exchanged = other_neck(detector.spec, source.spec)
+    found = kept_weights(detector, own_tensors(source), num_classes=classes, force=force or exchanged)
+    if not force:
+        _check_branches(detector.spec, source.spec)
+    return found
+
+
+def _check_branches(spec: ModelSpec, source: ModelSpec) -> None:
+    """See that every branch of the head, which is kept by its place, stays at its level.
+
+    Raises:
+        CheckpointError: it does not (YG420).
+    """
+    for had, has in zip(head_levels(source), head_levels(spec), strict=False):
+        if had and has and had != has:
+            cause = f"the head's branch for {had} in these weights would predict on {has} of {spec.name}"
+            fix = "levels that go on behind those of the weights, or --force"
+            raise CheckpointError("YG420", cause, fix=fix)
 
 
 def about_weights(path: str, source: StoredModel | None, *, force: bool) -> dict[str, Any]:
@@ -110,10 +133,13 @@ def with_weights(
     grafted = build(arm.spec, code=arm.code)
     weights, report = weights_for(grafted, source, force=force)
     progress.note(f"{arm.label}: {report.line()}")
+    another = no_identity(arm.spec, source.spec)
+    if another:
+        progress.note(f"{arm.label}: {NO_IDENTITY}")
     if _other_boxes(arm, source, report):
         # Maps alone would look identical: a decoded box is a map times an anchor.
         progress.note(f"{arm.label}: anchors changed: the kept head predicts other boxes")
-    elif report.new and not report.missing and not report.remade and _all_identity(arm):
+    elif not another and report.new and not report.missing and not report.remade and _all_identity(arm):
         base = build(source.spec, code=arm.code)
         base.load_state_dict(source.tensors)
         grafted.load_state_dict({**grafted.state_dict(), **weights})
@@ -147,8 +173,12 @@ def _apart(weight: Tensor, seed: int, name: str) -> Tensor:
 def _other_boxes(arm: Arm, source: StoredModel, report: LoadReport) -> bool:
     """Whether kept tensors of the head meet other anchors than those they were trained with."""
     anchors, trained = (dict(spec.head.args).get(ANCHORS) for spec in (arm.spec, source.spec))
+    if not isinstance(anchors, tuple) or not isinstance(trained, tuple):
+        return False
     head = f"layers.{key_of(arm.spec.head.name)}."
-    return anchors != trained and any(key.startswith(head) for key in report.kept)
+    # Branch by branch, as they are kept; what one detector has beyond the other's is new or gone.
+    moved = any(meets != met for meets, met in zip(anchors, trained, strict=False))
+    return moved and any(key.startswith(head) for key in report.kept)
 
 
 def _all_identity(arm: Arm) -> bool:

@@ -68,7 +68,8 @@ class Word:
     module: catalog name, or a reference to a class of the user's own. names: the first is written. forms: in
     the order they are tried. kind: ``module`` reads one map, ``join`` several; ``head`` ends the network.
     keeps: gives a map of the shape it gets, so that it can stand for the layer it follows. repeats: the
-    number of a row is an option of it rather than a chain. gcd_groups: a convolution whose groups are the
+    number of a row is an option of it rather than a chain. probe: hands its map through, and has no start
+    as the identity to lose. gcd_groups: a convolution whose groups are the
     greatest common divisor of both channel counts.
     """
 
@@ -78,6 +79,7 @@ class Word:
     kind: Literal["module", "join", "head"] = "module"
     keeps: bool = False
     repeats: bool = False
+    probe: bool = False
     gcd_groups: bool = False
 
     def defaults(self) -> dict[str, Value]:

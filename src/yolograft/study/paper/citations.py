@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from yolograft.distill.methods import METHODS
 from yolograft.errors import YolograftError
-from yolograft.graph.expr import parse_graft
+from yolograft.graph.expr import DISTILL, MODULE, NECK, parse_graft
+from yolograft.graph.necks.table import NECKS
 from yolograft.models.catalog import BY_NAME, ENTRIES
 from yolograft.study.holes import rows, table, words_of
 from yolograft.study.paper.latex import escaped
@@ -19,6 +21,8 @@ from yolograft.study.paper.latex import escaped
 # The measure every verdict is in.
 COCO = "Lin et al. 2014, Microsoft COCO: Common Objects in Context, arXiv 1405.0312"
 TIDE = "Bolya et al. 2020, TIDE: A General Toolbox for Identifying Object Detection Errors, arXiv 2008.08115"
+# Between two papers of one line.
+AND = "; "
 _PAPER = re.compile(
     r"(?P<who>[^\d]+?) (?P<year>\d{4}), (?P<title>.+?)(?:, (?P<where>(?:arXiv|ICML|CVPR|PMLR).*))?$"
 )
@@ -73,34 +77,38 @@ def key_of(paper: str) -> str:
 
 def keys_of_graft(expression: str) -> tuple[str, ...]:
     """The keys of the papers of an expression's own modules, each once."""
-    keys = (key_of(paper_of(name)) for name in _modules_of(expression))
+    papers = (paper_of(name, kind) for kind, name in _terms_of(expression))
+    keys = (key_of(paper) for line in papers for paper in line.split(AND))
     return tuple(dict.fromkeys(key for key in keys if key))
 
 
-def grafted_names(results: Mapping[str, Any]) -> tuple[str, ...]:
-    """Module references of a study's grafts, controls apart, as the expressions write them, each once."""
-    found: dict[str, None] = {}
+def _grafted(results: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Kind and name of what a study's grafts name, controls apart, each once."""
+    found: dict[tuple[str, str], None] = {}
     for arm in map(table, rows(results.get("arms"))):
         if not arm.get("control"):
-            found |= dict.fromkeys(_modules_of(words_of(arm.get("expression"))))
+            found |= dict.fromkeys(_terms_of(words_of(arm.get("expression"))))
     return tuple(found)
 
 
-def _modules_of(expression: str) -> list[str]:
+def _terms_of(expression: str) -> list[tuple[str, str]]:
     try:
-        return [term.ref.module for term in parse_graft(expression).terms] if expression else []
+        return [(term.kind, term.ref.module) for term in parse_graft(expression).terms] if expression else []
     except YolograftError:
         return []
 
 
-def paper_of(name: str) -> str:
-    """The catalog's line on the paper of a module; empty where there is none."""
-    entry = BY_NAME.get(name)
-    return entry.paper if entry else ""
+def paper_of(name: str, kind: str = MODULE) -> str:
+    """The line on the paper of a module, a neck or a method of distillation; empty where there is none."""
+    entry = BY_NAME.get(name) if kind == MODULE else None
+    known = {NECK: NECKS, DISTILL: METHODS}.get(kind, ())
+    found = entry or next((row for row in known if row.name == name.lower()), None)
+    return found.paper if found else ""
 
 
 def _of_grafts(results: Mapping[str, Any]) -> Iterable[str]:
-    return (paper_of(name) for name in grafted_names(results))
+    papers = (paper_of(name, kind) for kind, name in _grafted(results))
+    return (paper for line in papers for paper in line.split(AND))
 
 
 def _of_detectors(results: Mapping[str, Any]) -> Iterable[str]:
@@ -116,4 +124,7 @@ def _of_detectors(results: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _without_paper(results: Mapping[str, Any]) -> set[str]:
-    return {name for name in grafted_names(results) if not paper_of(name)}
+    papers = {(kind, name): paper_of(name, kind) for kind, name in _grafted(results)}
+    return {
+        name if kind == MODULE else f"{kind}:{name}" for (kind, name), paper in papers.items() if not paper
+    }

@@ -123,10 +123,13 @@ def _recipe(results: Mapping[str, Any]) -> Recipe | None:
 
 
 def _start(results: Mapping[str, Any], words: Wording) -> str:
-    known = results.get("from_weights")
-    if known is None:
-        return ""
-    said = [words("m_weights" if known else "m_scratch"), *(_tuning(results, words) if known else ())]
+    known, teacher = results.get("from_weights"), table(results.get("teacher"))
+    said = [] if known is None else [words("m_weights" if known else "m_scratch")]
+    if known:
+        said += _tuning(results, words)
+    if teacher:
+        sha256 = words_of(teacher.get("sha256"))[:12]
+        said.append(words("m_teacher", model=words_of(teacher.get("model")) or "?", sha256=sha256))
     return ("" if words.lang == "zh" else " ").join(said)
 
 

@@ -55,6 +55,12 @@ METHOD_WORDS: dict[str, tuple[str, str]] = {
         "All arms started from the same trained weights; tensors of the grafts were new.",
         "各组从同一份已训练的权重开始；嫁接模块的张量为新初始化。",
     ),
+    "m_teacher": (
+        "Arms with a distillation learned from {model} (weights sha256 {sha256}) beside the boxes; what is "
+        "found of them holds for this one teacher, whose own training is in no interval.",
+        "带蒸馏的组除标注框外还向 {model}（权重 sha256 {sha256}）学习；"
+        "其结论只针对这一个教师，教师自身训练的波动不在区间之内。",
+    ),
     "m_rates": (
         "Kept tensors trained at {kept} times that rate, new ones at {new} times.",
         "保留的张量以该学习率的 {kept} 倍训练，新张量以 {new} 倍。",

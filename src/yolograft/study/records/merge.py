@@ -83,6 +83,8 @@ def differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
     # Of one plan both are the same looks; of several, `_seeds` says what may be joined.
     same = (*_SAME, "looks", "alpha_plan") if one["seeds"] == two["seeds"] else _SAME
     wrong = next((key for key in same if one.get(key) != two.get(key)), "")
+    if not wrong and _teacher(one) != _teacher(two):
+        return "the teacher"
     if not wrong and _code(one) != _code(two):
         return "the source of a module"
     return words.get(wrong, f"'{wrong}'") if wrong else ""
@@ -90,7 +92,13 @@ def differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
 
 def _arm(arm: Mapping[str, Any]) -> tuple[object, ...]:
     # The hash of a spec tells models apart; a user's class is told by the hash of its source.
-    return arm["spec_sha256"], arm["baseline"], arm.get("control", ""), arm.get("of", "")
+    lessons = arm.get("distill") or []
+    return arm["spec_sha256"], arm["baseline"], arm.get("control", ""), arm.get("of", ""), lessons
+
+
+def _teacher(manifest: Mapping[str, Any]) -> object:
+    about = manifest.get("teacher")
+    return about.get("sha256") if isinstance(about, Mapping) else about
 
 
 def _code(manifest: Mapping[str, Any]) -> list[str]:

@@ -24,6 +24,7 @@ from yolograft.study.report.evidence_section import (
     placebo_line,
     where_section,
 )
+from yolograft.study.report.fusion_figure import fusion_chart
 from yolograft.study.report.gallery import Sample
 from yolograft.study.report.maps import MAPS, MapPanel, read_maps
 from yolograft.study.report.methods_section import methods_section
@@ -277,9 +278,12 @@ def _curves(arms: Sequence[Arm], words: Wording) -> str:
     if not panels:
         return ""
     caption = esc(words("curves_caption"))
-    return (
+    drawn = [
         f'<figure class="wide"><div class="panels">{panels}</div><figcaption>{caption}</figcaption></figure>'
-    )
+    ]
+    for arm in arms:
+        drawn.append(framed(fusion_chart(arm, words=words), words("fusion_caption", label=arm.label)))
+    return "".join(drawn)
 
 
 def _classes(arms: Sequence[Arm], words: Wording) -> str:

@@ -49,10 +49,10 @@ class Layout:
 
 
 def is_plumbing(layer: Layer) -> bool:
-    """Whether a layer only resizes or joins maps; a grafted layer never counts as such."""
-    if layer.new:
-        return False
-    return layer.module.lower() in PLUMBING_MODULES or layer.name.rsplit(".", 1)[-1] in PLUMBING_NAMES
+    """Whether a layer only resizes or joins maps; one that brings new weights never counts as such."""
+    if layer.module.lower() in PLUMBING_MODULES:
+        return True
+    return not layer.new and layer.name.rsplit(".", 1)[-1] in PLUMBING_NAMES
 
 
 def lay_out(layers: Sequence[Layer]) -> Layout:

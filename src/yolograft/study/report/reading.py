@@ -17,6 +17,7 @@ from yolograft.study.report.svg import ARM_COLOURS, BASELINE
 from yolograft.study.statistics.evidence import Evidence, evidence_of
 
 EFFECTS = ("helps", "hurts")
+FUSION = "fusion/"  # in a history: fusion/JOIN/INPUT, the weight of that input
 METRICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l", "p", "r", "f1")
 
 
@@ -255,7 +256,6 @@ def _run(raw: Mapping[str, Any]) -> Run:
     status = words_of(raw.get("status")) or ("done" if "ap" in metrics else "missing")
     scores = [table(score) for score in rows(raw.get("per_class"))]
     history = [table(step) for step in rows(raw.get("history"))]
-    kept = ("epoch", "loss", "ap", "ap50")
     return Run(
         seed=words_of(raw.get("seed")),
         status=status,
@@ -263,10 +263,14 @@ def _run(raw: Mapping[str, Any]) -> Run:
         per_class=tuple(
             ClassScore(words_of(s.get("name")), number(s.get("ap")), whole(s.get("gt"))) for s in scores
         ),
-        history=tuple(step for step in (_numbers(h, kept) for h in history) if "epoch" in step),
+        history=tuple(step for step in (_numbers(h, _curves_of(h)) for h in history) if "epoch" in step),
         best=_best(table(raw.get("best"))),
         confidence=number(raw.get("f1_confidence")),
     )
+
+
+def _curves_of(step: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("epoch", "loss", "ap", "ap50", *(key for key in step if key.startswith(FUSION)))
 
 
 def _best(raw: Mapping[str, Any]) -> tuple[int, float] | None:

@@ -105,6 +105,10 @@ _PAGE_WORDS: dict[str, tuple[str, str]] = {
         "diverged run.",
         "细线为单次训练，粗线为该轮有值的各训练之均值；叉号表示训练在此发散。",
     ),
+    "fusion_caption": (
+        "Fusion weights of {label}: the share of every map in each weighted join, mean over seeds.",
+        "{label} 的融合权重：各特征图在每个加权汇合点所占的份额，各种子平均。",
+    ),
     "loss_axis": ("Training loss", "训练损失"),
     "loss_log_axis": ("Training loss (log scale)", "训练损失（对数坐标）"),
     "ap_epoch_axis": ("AP on the evaluation split (points)", "评估划分上的 AP（点）"),

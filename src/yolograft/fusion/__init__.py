@@ -1,0 +1,1 @@
+"""Fusion modules: several maps of one size in, one map out."""
