@@ -7,9 +7,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from yolograft.ops import nms as nms_module
-from yolograft.ops.nms import empty_detections, multi_label_nms
+from yolograft.ops.nms import candidates, empty_detections, suppress
+from yolograft.types import Detections
 
 Row = tuple[float, int, tuple[float, ...]]
+
+
+def multi_label_nms(
+    boxes: Tensor, scores: Tensor, *, confidence: float = 0.001, iou: float = 0.7, limit: int = 300
+) -> Detections:
+    """Both steps, with one confidence."""
+    found = candidates(boxes, scores, confidence=confidence)
+    return suppress(found, confidence=confidence, iou=iou, limit=limit)
 
 
 def iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:

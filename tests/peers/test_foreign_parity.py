@@ -31,7 +31,7 @@ from yolograft.metrics.coco import evaluate_coco
 from yolograft.models.build import build
 from yolograft.models.detector import Detector
 from yolograft.models.weights import kept_weights, prove_identity
-from yolograft.ops.nms import multi_label_nms
+from yolograft.ops.nms import candidates, suppress
 
 pytestmark = pytest.mark.peers
 CLASSES = 5
@@ -154,8 +154,9 @@ def assert_same_detections(ours: Detector, peer: Peer, x: Tensor) -> None:
     assert (boxes - their_boxes)[seen].abs().max() < PIXELS
     assert (scores - their_scores)[seen].abs().max() < SCORES
     for row in range(len(x)):
-        mine = multi_label_nms(boxes[row], scores[row], confidence=LEAST_SCORE)
-        theirs = multi_label_nms(their_boxes[row], their_scores[row], confidence=LEAST_SCORE)
+        pairs = ((boxes[row], scores[row]), (their_boxes[row], their_scores[row]))
+        offers = (candidates(*pair, confidence=LEAST_SCORE) for pair in pairs)
+        mine, theirs = (suppress(offer, confidence=LEAST_SCORE) for offer in offers)
         assert matched_one_to_one(mine, theirs) and len(mine.scores) > 0
 
 

@@ -71,25 +71,6 @@ def suppress(
     return Detections(*(part[:sure] for part in kept))
 
 
-def multi_label_nms(
-    boxes: Tensor, scores: Tensor, *, confidence: float = 0.001, iou: float = 0.7, limit: int = 300,
-    method: Suppression | None = None, density: Tensor | None = None,
-) -> Detections:  # fmt: skip
-    """Detections of one image.
-
-    A box counts once for every class whose score exceeds ``confidence``; suppression acts within a class.
-
-    Args:
-        boxes: [A, 4] xyxy, any frame. scores: [A, C] in 0..1. limit: most detections kept. method: hard when
-            None. density: [A], for a method that reads it.
-
-    Returns:
-        Detections in the frame of ``boxes``, best score first.
-    """
-    found = candidates(boxes, scores, confidence=confidence, density=density)
-    return suppress(found, method=method, confidence=confidence, iou=iou, limit=limit)
-
-
 def empty_detections(device: torch.device | str = "cpu") -> Detections:
     """No detection at all."""
     return Detections(
