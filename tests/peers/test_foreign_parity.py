@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -242,11 +243,16 @@ class Theirs(nn.Module):
     def normalise(self, images: Tensor) -> Tensor:
         return images.float() / 255
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x
+    def forward(self, x: Tensor) -> SimpleNamespace:
+        boxes, scores = self.decoded(x)
+        # As one level that holds every anchor.
+        return SimpleNamespace(decoded=(boxes, scores), levels=((boxes[:, None, :, 0],),))
 
-    def decode(self, x: Tensor) -> Decoded:
-        return self.decoded(x)
+    def decode(self, raw: SimpleNamespace) -> Decoded:
+        return raw.decoded
+
+    def densities(self) -> None:
+        return None
 
 
 def trained_by_ultralytics(dataset: Dataset, folder: Path, *, epochs: int, imgsz: int) -> Path:
