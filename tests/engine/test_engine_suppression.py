@@ -32,7 +32,7 @@ from yolograft.models.detector import Detector
 from yolograft.ops.nms import Candidates, suppress
 from yolograft.ops.suppression.table import read_suppressions
 from yolograft.study.statistics.same_weights import difference_over_images
-from yolograft.study.suppressions import Asked, _judged, _Row, compare_suppressions
+from yolograft.study.suppressions import Asked, Subject, _judged, _Row, compare_suppressions
 from yolograft.types import Detections
 
 
@@ -141,7 +141,7 @@ def test_ways_are_compared_on_the_same_candidates(
     detector: Detector, data: Dataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     methods = read_suppressions("hard,cluster,soft,weighted")
-    found = compare_suppressions(detector, data, Asked(methods), split="val", imgsz=(64, 64), batch=8)
+    found = compare_suppressions(Subject(detector, data, "val", (64, 64), batch=8), Asked(methods))
     assert [row["nms"] for row in found["rows"]] == ["hard", "cluster", "soft", "weighted"]
     # Two intervals a row, AP and AP50: six hold together at 95 %.
     assert found["level"] == pytest.approx(1 - 0.05 / 6) and found["images"] == 24
@@ -222,15 +222,15 @@ def test_the_first_row_is_what_plain_evaluation_says(detector: Detector, data: D
     table = evaluate(detector, stream, fingerprint="", settings=EvalSettings(nms="soft"))
     assert table.settings["nms"] == "soft"
     asked = Asked(read_suppressions("soft"), ((64, 64), (96, 96)), "train")
-    found = compare_suppressions(detector, data, asked, split="val", imgsz=(64, 64), batch=8)
+    subject = Subject(detector, data, "val", (64, 64), batch=8)
+    found = compare_suppressions(subject, asked)
     plain, several = found["rows"]
     scores = score_table(stream.records, table, data.names)
     assert {key: plain[key] for key in scores} == scores
     assert several["sizes"] == [[64, 64], [96, 96]] and several["calibrated"]
     assert len(found["offsets"]) == 6
     with pytest.raises(SpecError, match="YG374"):
-        again = Asked(read_suppressions("hard"), (), "valid")
-        compare_suppressions(detector, data, again, split="val", imgsz=(64, 64))
+        compare_suppressions(subject, Asked(read_suppressions("hard"), (), "valid"))
 
 
 def test_density_must_be_predicted(detector: Detector, data: Dataset) -> None:

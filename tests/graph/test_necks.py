@@ -245,6 +245,9 @@ def test_only_an_exchanged_neck_is_another_neck() -> None:
     assert other_neck(grafted("yolov8n", "se@stem+neck:bifpn"), stock)
     assert other_neck(grafted("yolov8n", "se@neck.p4+neck:fpn"), stock)
     assert other_neck(grafted("yolov8n", "bifpn_concat@edge:backbone.p4..neck.td4"), stock)
+    # The same weights shared out by another rule are another function.
+    fast, softmax = grafted("yolov8n", "neck:bifpn"), grafted("yolov8n", "neck:bifpn:fusion=softmax")
+    assert no_identity(softmax, fast) and not no_identity(fast, grafted("yolov8n", "neck:bifpn:fusion=fast"))
     # Other levels have no identity form, and are no reason to leave misplaced tensors behind unasked.
     for neck in ("pan", "dualpath"):
         assert no_identity(grafted("yolov8n", f"neck:{neck}:levels=p3-p6"), stock)

@@ -14,7 +14,7 @@ from yolograft.metrics.cost import (
     count_flops,
     count_parameters,
     gflops_ultralytics_convention,
-    latency,
+    latencies,
     peak_memory_mb,
 )
 from yolograft.models.build import build, model_spec
@@ -65,7 +65,7 @@ def test_the_model_is_left_as_it_was():
     before = {name: value.clone() for name, value in detector.state_dict().items()}
     count_flops(detector, 32)
     gflops_ultralytics_convention(detector, (32, 32))
-    latency(detector, 32, runs=2, warmup=0)
+    latencies([detector], 32, runs=2, warmup=0)
     assert detector.training and detector.conv.training and not detector.norm.training
     assert all(torch.equal(value, before[name]) for name, value in detector.state_dict().items())
     assert not any(module._forward_hooks for module in detector.modules())
@@ -112,15 +112,31 @@ def test_yolov8_in_both_conventions(scale):
 
 
 def test_latency_says_where_it_was_measured():
-    got = latency(Small(), (33, 64), runs=5, warmup=1)
+    (got,) = latencies([Small()], (33, 64), runs=5, warmup=1)
     assert 0 < got.p50_ms <= got.p90_ms and got.fps == pytest.approx(1000 / got.p50_ms)
     assert (got.device, got.precision, got.threads) == ("cpu", "fp32", torch.get_num_threads())
     half = Small().to(torch.bfloat16)
-    assert latency(half, 32, runs=1, warmup=0).precision == "bf16"
+    both = latencies([half, Small()], 32, runs=1, warmup=0)
+    assert [each.precision for each in both] == ["bf16", "fp32"]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert latency(Small(), 32, runs=1, warmup=0).precision == "bf16 autocast"
+        assert latencies([Small()], 32, runs=1, warmup=0)[0].precision == "bf16 autocast"
     with pytest.raises(MachineError, match="YG711"):
-        latency(Small(), 32, runs=0, warmup=0)
+        latencies([Small()], 32, runs=0, warmup=0)
+
+
+def test_detectors_are_timed_in_turn():
+    """One slow second of the machine must not land on one arm alone."""
+    order: list[str] = []
+
+    class Told(Small):
+        def forward(self, x):
+            order.append(self.name)
+            return super().forward(x)
+
+    pair = [Told(), Told()]
+    pair[0].name, pair[1].name = "a", "b"
+    latencies(pair, 32, runs=3, warmup=1)
+    assert order == ["a", "b"] * 4
 
 
 def test_peak_memory_is_the_size_of_a_process_with_torch():

@@ -100,10 +100,10 @@ def test_scores_are_the_last_thing_written(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(running, "measure_cost", killed)
+        patched.setattr(running, "measure_costs", killed)
         with pytest.raises(KeyboardInterrupt):
             go(run)
-    # Killed while the first arm's cost was measured: the run is not finished, and resumes.
+    # Killed while costs were measured: no run is finished, and the study resumes.
     place = arm_folder(run, "baseline", 0)
     assert not (place / SCORES).exists() and (place / running.CHECKPOINTS).is_dir()
     results = go(run)

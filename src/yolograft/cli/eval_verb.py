@@ -46,7 +46,7 @@ def eval_(
     from yolograft.engine.modelfolder import best_warning
     from yolograft.study.pick import data_of, manifest_of, model_folder
     from yolograft.study.plan import eval_split
-    from yolograft.study.suppressions import scores_as_asked
+    from yolograft.study.suppressions import Subject, scores_as_asked
 
     trained = trained or Trained()
     folder = model_folder(run, arm=trained.arm, seed=trained.seed, which=trained.which)
@@ -57,7 +57,7 @@ def eval_(
     size = read_imgsz(trained.imgsz) if trained.imgsz else stored.imgsz
     asked = (reading or Reading()).asked(detector.stride)
     groups = _groups(manifest_of(folder), dataset.fingerprint(chosen)) if asked.several else None
-    scores = scores_as_asked(detector, dataset, asked, split=chosen, imgsz=size, batch=batch, groups=groups)
+    scores = scores_as_asked(Subject(detector, dataset, chosen, size, batch, groups), asked)
     nms = asked.named
     warning, notes = best_warning(stored.about), lines_of_file(folder, stored)
     images = len(dataset.split(chosen))

@@ -11,7 +11,7 @@ import contextlib
 import copy
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -95,27 +95,39 @@ def gflops_ultralytics_convention(detector: Measurable, imgsz: ImageSize = (640,
     return (flops + extra) / 1e9
 
 
-def latency(detector: Measurable, imgsz: ImageSize, *, runs: int, warmup: int) -> Latency:
-    """Time ``runs`` passes of forward + decode at batch 1 after ``warmup`` untimed ones.
+def latencies(detectors: Sequence[Measurable], imgsz: ImageSize, *, runs: int, warmup: int) -> list[Latency]:
+    """Time ``runs`` passes of forward + decode at batch 1 of each detector after ``warmup`` untimed ones.
 
-    Image loading, letterbox and NMS are not included. The model stays where it is: device, dtype and
-    threads are the caller's, and are part of the answer.
+    They take turns, pass by pass: what else the machine does meanwhile slows all of them alike, so that
+    their ratios hold. Image loading, letterbox and NMS are not included. The models stay where they are:
+    device, dtype and threads are the caller's, and are part of the answer.
 
     Raises:
         MachineError: YG711 when ``runs`` is below 1 or ``warmup`` below 0.
     """
     if runs < 1 or warmup < 0:
         raise MachineError("YG711", f"latency needs runs >= 1 and warmup >= 0, got {runs} and {warmup}")
-    image = _zeros(detector, imgsz)
-    times: list[float] = []
-    with _evaluating(detector):
-        for run in range(warmup + runs):
-            _wait_for(image.device)
-            start = time.perf_counter()
-            detector.decode(detector(image))
-            _wait_for(image.device)
+    images = [_zeros(detector, imgsz) for detector in detectors]
+    times: list[list[float]] = [[] for _ in detectors]
+    for run in range(warmup + runs):
+        for detector, image, mine in zip(detectors, images, times, strict=True):
+            spent = _one_pass(detector, image)
             if run >= warmup:
-                times.append((time.perf_counter() - start) * 1e3)
+                mine.append(spent)
+    return [_latency(mine, image) for mine, image in zip(times, images, strict=True)]
+
+
+def _one_pass(detector: Measurable, image: Tensor) -> float:
+    """Milliseconds of one forward + decode."""
+    with _evaluating(detector):
+        _wait_for(image.device)
+        start = time.perf_counter()
+        detector.decode(detector(image))
+        _wait_for(image.device)
+        return (time.perf_counter() - start) * 1e3
+
+
+def _latency(times: Sequence[float], image: Tensor) -> Latency:
     p50, p90 = (float(v) for v in np.percentile(times, (50, 90)))
     return Latency(
         p50_ms=p50,

@@ -21,7 +21,6 @@ from yolograft.engine.batches import recipe_stream
 from yolograft.engine.checkpoint import write_json
 from yolograft.engine.device import environment
 from yolograft.engine.evaluate import evaluate
-from yolograft.engine.memory import need_of_lesson
 from yolograft.engine.modelfolder import BEST, LAST, store_best, store_model
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.recorder import open_recorders
@@ -35,7 +34,7 @@ from yolograft.models.codebook import Codebook
 from yolograft.models.detector import Detector
 from yolograft.study.branching import trunk_folder, trunk_label
 from yolograft.study.controls import IDENTITY
-from yolograft.study.cost import measure_cost
+from yolograft.study.cost import measure_costs
 from yolograft.study.judging import judge_study
 from yolograft.study.pace import Pace
 from yolograft.study.plan import code_of, read_manifest
@@ -242,6 +241,7 @@ def _run_seed(bench: Bench, arms: Sequence[Arm], seed: int) -> bool:
     finally:
         for recorder in recorders:
             recorder.close()
+    _keep_costs(finished, folders, recipe)
     for trained, folder in zip(finished, folders, strict=True):
         _finish(bench, trained, folder)
     _drop_trunk(bench, seed)
@@ -261,8 +261,17 @@ def _train(
     return call(arms, folders=folders, trunk=trunk)
 
 
+def _keep_costs(finished: Sequence[ArmRun], folders: Sequence[Path], recipe: Recipe) -> None:
+    """Measure what arms cost that no seed has measured yet, in turn, before the first counts as finished."""
+    places = [folder.parent / COST for folder in folders]
+    pairs = zip(finished, places, strict=True)
+    new = [(one, place) for one, place in pairs if one.status == DONE and not place.exists()]
+    for (_, place), cost in zip(new, measure_costs([one for one, _ in new], recipe), strict=True):
+        write_json(place, cost)
+
+
 def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
-    """Store the model, its tables and its cost, then the scores: these say that the run is finished.
+    """Store the model and its tables, then the scores: these say that the run is finished.
 
     The training checkpoints are no longer needed then.
     """
@@ -291,10 +300,6 @@ def _finish(bench: Bench, trained: ArmRun, folder: Path) -> None:
         fingerprint = bench.manifest["data"]["eval"]["fingerprint"]
         table = evaluate(trained.shadow, measure, fingerprint=fingerprint)
         scores |= score_run(folder, measure.records, table, bench.dataset.names)
-        cost = folder.parent / COST
-        if not cost.exists():
-            lesson = need_of_lesson(trained.arm, trained.shadow, recipe.imgsz)
-            write_json(cost, measure_cost(trained.shadow, recipe, lesson=lesson))
     write_json(folder / SCORES, scores)
     _drop_checkpoints(folder)
     _keep(bench, trained.arm.label, trained.seed)

@@ -60,6 +60,26 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """What is measured: a detector on a split of a dataset, (height, width) `imgsz` input pixels.
+
+    groups: of every image of the split, where groups of images are what is drawn.
+    """
+
+    detector: Detector
+    dataset: Dataset
+    split: str
+    imgsz: tuple[int, int]
+    batch: int = 16
+    groups: Sequence[int] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the split."""
+        return self.dataset.fingerprint(self.split)
+
+
+@dataclass(frozen=True)
 class _Row:
     """One way, and what came of it. milliseconds: of suppression, on the CPU, of the median image."""
 
@@ -68,16 +88,7 @@ class _Row:
     milliseconds: float
 
 
-def compare_suppressions(
-    detector: Detector,
-    dataset: Dataset,
-    asked: Asked,
-    *,
-    split: str,
-    imgsz: tuple[int, int],
-    batch: int = 16,
-    groups: Sequence[int] | None = None,
-) -> dict[str, Any]:
+def compare_suppressions(subject: Subject, asked: Asked) -> dict[str, Any]:
     """The scores of every way in points and its difference to the first, as JSON values.
 
     ``rows``: nms, sizes, calibrated, the scores of `score_table`, ``ms`` and, but for the first,
@@ -85,23 +96,22 @@ def compare_suppressions(
     at 95 %. ``groups``: how many, null where images count as independent. ``offsets``: of the levels, in
     logits.
 
-    Args:
-        groups: of every image of the split, where groups of images are what is drawn.
-
     Raises:
         SpecError: levels would be calibrated on the split that is evaluated (YG374); a method takes predicted
             density and there is none (YG370).
         DataError: there is no such split (YG304), or a size the detector cannot take (YG331).
     """
-    if asked.calibrate is not None and dataset.fingerprint(asked.calibrate) == dataset.fingerprint(split):
+    dataset, imgsz = subject.dataset, subject.imgsz
+    if asked.calibrate is not None and dataset.fingerprint(asked.calibrate) == subject.fingerprint:
         cause = f"levels cannot be calibrated on '{asked.calibrate}': it is the split that is evaluated"
         raise SpecError("YG374", cause, fix="--calibrate-levels train")
-    records = dataset.split(split)
+    records = dataset.split(subject.split)
 
     def offered(of: Sequence[ImageRecord], sizes: Sequence[tuple[int, int]]) -> Iterator[Scene]:
         # Several passes over the same files: kept in memory once each, they would all be at hand at once.
-        streams = [EvalStream(of, imgsz=s, batch=batch, stride=detector.stride, cache="none") for s in sizes]
-        passes = [scenes(detector, stream, confidence=asked.settings.confidence) for stream in streams]
+        streams = [_stream(subject, of, size, cache="none") for size in sizes]
+        confidence = asked.settings.confidence
+        passes = [scenes(subject.detector, stream, confidence=confidence) for stream in streams]
         return merged(passes) if len(passes) > 1 else passes[0]
 
     rows = _applied(
@@ -117,30 +127,26 @@ def compare_suppressions(
             pool = (calibrated(scene, offsets) for scene in pool)
         about = {"sizes": [list(s) for s in sizes], "calibrated": asked.calibrate is not None}
         rows += _applied(pool, asked, len(records), about)
+    groups = subject.groups
     about = {"images": len(records), "groups": None if groups is None else len(set(groups))}
-    judged = _judged(rows, records, dataset.names, dataset.fingerprint(split), groups)
+    judged = _judged(rows, records, dataset.names, subject.fingerprint, groups)
     return {**about, **judged, "offsets": list(offsets)}
 
 
-def scores_as_asked(
-    detector: Detector,
-    dataset: Dataset,
-    asked: Asked,
-    *,
-    split: str,
-    imgsz: tuple[int, int],
-    batch: int = 16,
-    groups: Sequence[int] | None = None,
-) -> dict[str, Any]:
+def scores_as_asked(subject: Subject, asked: Asked) -> dict[str, Any]:
     """`compare_suppressions` where several ways are asked for, else the `score_table` of the one."""
     if asked.several:
-        return compare_suppressions(
-            detector, dataset, asked, split=split, imgsz=imgsz, batch=batch, groups=groups
-        )
-    stream = EvalStream(dataset.split(split), imgsz=imgsz, batch=batch, stride=detector.stride)
+        return compare_suppressions(subject, asked)
+    stream = _stream(subject, subject.dataset.split(subject.split), subject.imgsz)
     how = replace(asked.settings, nms=asked.methods[0].text())
-    table = evaluate(detector, stream, fingerprint=dataset.fingerprint(split), settings=how)
-    return score_table(stream.records, table, dataset.names)
+    table = evaluate(subject.detector, stream, fingerprint=subject.fingerprint, settings=how)
+    return score_table(stream.records, table, subject.dataset.names)
+
+
+def _stream(
+    subject: Subject, records: Sequence[ImageRecord], size: tuple[int, int], *, cache: str = "ram"
+) -> EvalStream:
+    return EvalStream(records, imgsz=size, batch=subject.batch, stride=subject.detector.stride, cache=cache)
 
 
 def _applied(pool: Iterable[Scene], asked: Asked, images: int, about: Mapping[str, Any]) -> list[_Row]:

@@ -130,10 +130,10 @@ def no_identity(spec: ModelSpec, source: ModelSpec) -> bool:
     return _outputs(spec) != _outputs(source) or _marks(spec) != _marks(source)
 
 
-def _marks(spec: ModelSpec) -> set[tuple[str, str]]:
-    """What tells a neck from PAN: joins that weigh or gate, and outputs of the path down."""
-    joins = {(layer.name, layer.module) for layer in spec.layers if layer.module in FUSIONS}
-    return joins | {(role, "") for role in outputs_on_the_way_down(spec)}
+def _marks(spec: ModelSpec) -> set[tuple[str, str, Args]]:
+    """What tells a neck from PAN: joins that weigh or gate, how they do, and outputs of the path down."""
+    joins = {(layer.name, layer.module, layer.args) for layer in spec.layers if layer.module in FUSIONS}
+    return joins | {(role, "", ()) for role in outputs_on_the_way_down(spec)}
 
 
 def outputs_on_the_way_down(spec: ModelSpec) -> list[str]:
