@@ -29,7 +29,6 @@ from yolograft.engine.evaluate import evaluate
 from yolograft.engine.memory import keep_freed_memory
 from yolograft.engine.optim import EMA, build_optimizer, lr_factor, set_learning_rate
 from yolograft.engine.recipe import Recipe
-from yolograft.study.plan import eval_split
 from yolograft.study.scores import score_table
 from yolograft.types import Targets
 
@@ -129,7 +128,7 @@ def train_one(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         average.update(step)
     seconds = time.perf_counter() - began
     reference.network = average.shadow
-    held_out = eval_split(dataset)
+    held_out = dataset.eval_split
     images = EvalStream(dataset.split(held_out), imgsz=size, batch=16, stride=32)
     table = evaluate(reference, images, fingerprint=dataset.fingerprint(held_out))  # type: ignore[arg-type]
     if options.save:

@@ -46,7 +46,9 @@ from yolograft.engine.runfolder import LOCK
 from yolograft.engine.train import Settings
 from yolograft.graph.expr import parse_graft
 from yolograft.models.codebook import from_files, from_grafts
-from yolograft.study.plan import Plan, code_hashes, create_study, read_manifest
+from yolograft.study.planning.create import create_study
+from yolograft.study.planning.manifest import code_hashes, read_manifest
+from yolograft.study.planning.plan import Plan
 from yolograft.study.run import Execution, run_study
 
 NOT_COMPARED = ("seconds", "images_per_second", "process_peak_mb", "environment")

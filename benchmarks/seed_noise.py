@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from yolograft.study.branching import SHARE
 from yolograft.study.judge.again import is_judged, judged_again
 from yolograft.study.noise import image_variance, pooled_rho, pooled_sd
+from yolograft.study.planning.branching import SHARE
 from yolograft.study.results import collect
 from yolograft.study.statistics.power import Design, minimum_detectable
 

@@ -39,7 +39,6 @@ from yolograft.models.build import build, model_spec
 from yolograft.models.detector import key_of
 from yolograft.models.weights import kept_weights
 from yolograft.study.pick import model_folder
-from yolograft.study.plan import eval_split
 from yolograft.study.scores import score_table
 
 
@@ -93,7 +92,7 @@ def one_seed(arms: Sequence[Arm], dataset: Dataset, recipe: Recipe, seed: int) -
         places = [Path(folder) / arm.label for arm in arms]
         settings = Settings(checkpoint_seconds=1e9)
         runs = train(arms, stream, recipe, seed=seed, folders=places, settings=settings, progress=Quiet())
-    split = eval_split(dataset)
+    split = dataset.eval_split
     images = EvalStream(dataset.split(split), imgsz=recipe.imgsz, batch=16, stride=32)
     out: dict[str, Any] = {"seed": seed}
     for run in runs:

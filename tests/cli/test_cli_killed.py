@@ -20,7 +20,8 @@ from yolograft import rng
 from yolograft.engine.checkpoint import newest_checkpoint, read_checkpoint
 from yolograft.engine.recipe import Recipe
 from yolograft.graph.expr import parse_graft
-from yolograft.study.plan import Plan, create_study
+from yolograft.study.planning.create import create_study
+from yolograft.study.planning.plan import Plan
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 

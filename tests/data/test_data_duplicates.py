@@ -18,7 +18,7 @@ from yolograft.data.shapes import shapes
 from yolograft.data.source import open_dataset
 from yolograft.errors import DataError
 from yolograft.rng import stream
-from yolograft.study.warnings import data_warnings
+from yolograft.study.planning.warnings import data_warnings
 
 SETS = Path(__file__).resolve().parents[2].parent / "shared" / "datasets"
 real = pytest.mark.skipif(not SETS.is_dir(), reason="the shared datasets folder is not here")

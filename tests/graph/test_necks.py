@@ -25,7 +25,7 @@ from yolograft.models.catalog import model_names
 from yolograft.models.detector import Detector
 from yolograft.models.fusion_weights import fusion_weights
 from yolograft.models.weights import compare_weights
-from yolograft.study.controls import placebo_of
+from yolograft.study.planning.controls import placebo_of
 
 NANO = ("yolov8n", "yolov5n", "yolox-nano")
 # Channels of the maps at each level, of backbone and neck alike; P6 begins with a convolution from P5.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 
 from house.source import PACKAGE, Breach, House, Import, Source
 
@@ -64,6 +65,20 @@ def one_way(house: House) -> Iterator[Breach]:
                 yield Breach(source.name, found.line, f"no such room: {there}")
             elif RANK[there] >= RANK.get(source.room, -1):
                 yield Breach(source.name, found.line, f"{source.room} imports {there}")
+
+
+def no_circles(house: House) -> Iterator[Breach]:
+    """No two files need each other, directly or round about, not even inside a function."""
+    needs = {
+        source.name: {module for _, module in own_imports(house, source)} - {PACKAGE, source.name}
+        for source in house
+        if source.name != PACKAGE
+    }
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1][::-1]
+        yield Breach(circle[0], 1, f"stands in a circle of imports: {' -> '.join(circle)}")
 
 
 def loaded_with(house: House, start: str, *, lazy: bool) -> dict[str, tuple[str, int]]:
@@ -158,4 +173,12 @@ def declared(core: frozenset[str], extras: frozenset[str], standard: frozenset[s
     return imports_declared
 
 
-RULES = (one_way, graph_is_pure, facade_is_light, families_apart, catalog_names_modules, peers_outside)
+RULES = (
+    one_way,
+    no_circles,
+    graph_is_pure,
+    facade_is_light,
+    families_apart,
+    catalog_names_modules,
+    peers_outside,
+)

@@ -23,6 +23,17 @@ BREACHES: dict[str, list[dict[str, str]]] = {
             "yolograft.data.coco": "if TYPE_CHECKING:\n    from yolograft.study.plan import Plan",
         },
     ],
+    "no_circles": [
+        {
+            "yolograft.cli.judge_verb": IN_FUNCTION + "from yolograft.cli.verdict_verb import verdict_",
+            "yolograft.cli.verdict_verb": "from yolograft.cli.judge_verb import judged_lines",
+        },
+        {
+            "yolograft.study.plan": "from yolograft.study.checks import check_plan",
+            "yolograft.study.checks": "from yolograft.study.facts import data_facts",
+            "yolograft.study.facts": "if TYPE_CHECKING:\n    from yolograft.study.plan import Plan",
+        },
+    ],
     "graph_is_pure": [
         {"yolograft.graph.spec": "import torch"},
         {"yolograft.graph.spec": IN_FUNCTION + "from torch.nn import Module"},

@@ -22,9 +22,9 @@ from yolograft.cli.options import Output
 from yolograft.cli.verdict_verb import verdict_
 from yolograft.graph.expr import GraftSpec, parse_graft
 from yolograft.models.build import inspect_spec, model_spec
-from yolograft.study.arms import planned_arms
-from yolograft.study.contrasts import read_contrast
-from yolograft.study.controls import control_arms, next_scale
+from yolograft.study.planning.arms import planned_arms
+from yolograft.study.planning.contrasts import read_contrast
+from yolograft.study.planning.controls import control_arms, next_scale
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = ROOT / "studies"

@@ -9,10 +9,10 @@ from fabricated import study
 from test_study_verdicts import planned
 
 from yolograft.errors import StudyError
-from yolograft.study.contrasts import check_contrasts, read_contrast
-from yolograft.study.earlier import tried_in
 from yolograft.study.paper.figures import paper_figures
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.contrasts import check_contrasts, read_contrast
+from yolograft.study.planning.earlier import tried_in
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.results import collect
 from yolograft.study.run import publish
 

@@ -20,9 +20,9 @@ from yolograft.cli.plan_verb import _RESPECTS_ZH
 from yolograft.engine.checkpoint import read_json, write_json
 from yolograft.errors import StudyError
 from yolograft.study import forecast as forecasting
-from yolograft.study.branching import own_seconds
 from yolograft.study.budget import outlook_of_pilot
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.branching import own_seconds
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.records.bank_match import key_of
 from yolograft.study.records.studyrecord import read_study
 from yolograft.study.results import results_of

@@ -15,7 +15,7 @@ from test_study_verdicts import planned, scored
 from yolograft.engine.checkpoint import write_json
 from yolograft.errors import StudyError
 from yolograft.rng import stream
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.results import collect
 from yolograft.study.run import publish
 from yolograft.study.sequence import Look, looks_of, walk

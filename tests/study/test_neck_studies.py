@@ -21,9 +21,9 @@ from yolograft.graph.expr import parse_graft
 from yolograft.graph.graft import graft
 from yolograft.graph.necks.table import NO_IDENTITY
 from yolograft.models.build import build, model_spec
-from yolograft.study.arms import PlannedArm
 from yolograft.study.paper.citations import bibtex, keys_of_graft
-from yolograft.study.plan_facts import arm_facts
+from yolograft.study.planning.arms import PlannedArm
+from yolograft.study.planning.facts import arm_facts
 from yolograft.study.report.placement import lay_out
 from yolograft.study.report.reading import read_arms
 from yolograft.study.run import _measures

@@ -27,7 +27,8 @@ from yolograft.models.catalog import find
 from yolograft.models.codebook import from_grafts
 from yolograft.models.detector import key_of
 from yolograft.models.foreign.names import their_name
-from yolograft.study.plan import Plan, create_study
+from yolograft.study.planning.create import create_study
+from yolograft.study.planning.plan import Plan
 from yolograft.study.provenance import TEACHER, provenance
 from yolograft.study.provenance_words import _EN_ZH, sentences
 

@@ -18,7 +18,7 @@ from yolograft.errors import StudyError
 from yolograft.metrics.archive import read_bounded
 from yolograft.metrics.influence import grouped, influence
 from yolograft.metrics.matches import average_precision
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.records.record import MOST_BYTES, RunRecord, judged_units
 from yolograft.study.records.studyrecord import keep_record, record_of
 from yolograft.study.results import collect

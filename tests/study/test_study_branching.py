@@ -13,8 +13,8 @@ from yolograft.engine.recipe import Recipe
 from yolograft.engine.runfolder import arm_folder
 from yolograft.engine.train import Settings
 from yolograft.errors import CheckpointError, StudyError
-from yolograft.study.branching import TRUNKS, branch_epoch
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.branching import TRUNKS, branch_epoch
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.run import Execution, run_study
 
 RECIPE = Recipe.model_validate(

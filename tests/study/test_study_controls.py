@@ -17,9 +17,9 @@ from yolograft.errors import SpecError
 from yolograft.graph.expr import parse_graft
 from yolograft.graph.graft import graft
 from yolograft.models.build import build, inspect_spec, model_spec
-from yolograft.study.arms import controls_against, judged_against
-from yolograft.study.controls import next_scale, placebo_of
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.arms import controls_against, judged_against
+from yolograft.study.planning.controls import next_scale, placebo_of
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.start import APART, start_apart
 
 STOCK = model_spec("yolov8n", num_classes=3)

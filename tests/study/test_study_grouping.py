@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from test_study_verdicts import planned
 
 from yolograft.errors import DataError, StudyError
-from yolograft.study.grouping import FEWEST_GROUPS, group_facts, group_images, group_line, groups_of
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.grouping import FEWEST_GROUPS, group_facts, group_images, group_line, groups_of
+from yolograft.study.planning.manifest import read_manifest
 
 PATHS = ("val/a/cam_1_0001.jpg", "val/a/cam_1_0002.jpg", "val/b/cam_2_0001.jpg", "val/b/single.jpg")
 

@@ -18,7 +18,7 @@ from yolograft.engine.train import Settings
 from yolograft.errors import CheckpointError, MachineError, YolograftError
 from yolograft.models.build import build, model_spec
 from yolograft.study import run as running
-from yolograft.study.plan import MANIFEST, read_manifest
+from yolograft.study.planning.manifest import MANIFEST, read_manifest
 from yolograft.study.records.sound import SCORES
 from yolograft.study.records.studyrecord import COST
 from yolograft.study.results import collect

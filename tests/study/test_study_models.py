@@ -11,11 +11,11 @@ from report_inputs import synthetic
 from test_study_verdicts import planned, scored
 
 from yolograft.errors import StudyError
-from yolograft.study.arms import judged_against
 from yolograft.study.paper.latex import document as latex
 from yolograft.study.paper.markdown import document as markdown
 from yolograft.study.paper.tables import paper_tables
-from yolograft.study.plan import MANIFEST, read_manifest
+from yolograft.study.planning.arms import judged_against
+from yolograft.study.planning.manifest import MANIFEST, read_manifest
 from yolograft.study.report.page import render_report
 from yolograft.study.report.reading import baseline_of, read_arms
 from yolograft.study.report.svg import BASELINE

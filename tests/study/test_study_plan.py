@@ -13,8 +13,8 @@ from test_study_verdicts import Silent, planned, scored
 
 from yolograft.errors import SpecError, StudyError
 from yolograft.study.pace import Pace
-from yolograft.study.plan import read_manifest
-from yolograft.study.sees import ASSUMED_SD, noise_of_bank, sees_line
+from yolograft.study.planning.manifest import read_manifest
+from yolograft.study.planning.sees import ASSUMED_SD, noise_of_bank, sees_line
 from yolograft.study.statistics.power import Design, minimum_detectable
 
 BASE = (20.0, 20.4, 19.8, 20.3)

@@ -27,7 +27,9 @@ from yolograft.metrics.detections import DetectionTable
 from yolograft.metrics.matches import MatchTable, average_precision
 from yolograft.models.codebook import from_grafts
 from yolograft.study.pick import data_of, model_folder
-from yolograft.study.plan import Plan, create_study, read_manifest
+from yolograft.study.planning.create import create_study
+from yolograft.study.planning.manifest import read_manifest
+from yolograft.study.planning.plan import Plan
 from yolograft.study.results import collect
 from yolograft.study.run import Execution, run_study
 from yolograft.study.scores import score_table

@@ -18,7 +18,7 @@ from yolograft.engine.runfolder import arm_folder
 from yolograft.engine.train import Settings
 from yolograft.errors import StudyError
 from yolograft.study import run as running
-from yolograft.study.plan import MANIFEST, read_manifest
+from yolograft.study.planning.manifest import MANIFEST, read_manifest
 from yolograft.study.results import METRICS, collect
 from yolograft.study.sequence import OPEN, Look, due_of, going_on, looks_of, walk
 

@@ -14,7 +14,7 @@ from test_study_verdicts import planned, scored
 from yolograft.engine.checkpoint import STATE, read_json, write_json
 from yolograft.engine.modelfolder import LAST
 from yolograft.engine.runfolder import arm_folder
-from yolograft.study.plan import MANIFEST, read_manifest
+from yolograft.study.planning.manifest import MANIFEST, read_manifest
 from yolograft.study.records.sound import RunFacts, facts_of_folder, unsound
 from yolograft.study.results import collect
 

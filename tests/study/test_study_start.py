@@ -23,9 +23,9 @@ from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import build, inspect_spec, model_spec
 from yolograft.models.codebook import from_grafts
 from yolograft.models.modelfile import stocks, words_with
-from yolograft.study.anchors import anchor_rows
-from yolograft.study.arms import planned_arms
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.anchors import anchor_rows
+from yolograft.study.planning.arms import planned_arms
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.provenance import provenance
 from yolograft.study.report.page import render_report
 from yolograft.study.results import collect
@@ -72,7 +72,9 @@ def notes_of(run: Path) -> list[str]:
 def test_a_recipe_one_loss_does_not_fit_is_refused_before_anything_is_written(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yolograft.study.plan.choose_batch", lambda *args, **how: pytest.fail("too late"))
+    monkeypatch.setattr(
+        "yolograft.study.planning.create.choose_batch", lambda *args, **how: pytest.fail("too late")
+    )
     with pytest.raises(SpecError, match=r"YG198 the loss of yolov5 has no dfl_gain"):
         planned(tmp_path, recipe=recipe(dfl_gain=1.5), auto_batch=True, **values)
     assert list(tmp_path.iterdir()) == []

@@ -21,12 +21,13 @@ from yolograft.errors import CheckpointError, ModuleError, SpecError, StudyError
 from yolograft.graph.expr import parse_graft
 from yolograft.metrics.cost import training_memory_mb
 from yolograft.models.build import build, model_spec
+from yolograft.models.codebook import code_of
 from yolograft.study import teacher as teaching
-from yolograft.study.arms import planned_arms
-from yolograft.study.controls import control_arms
 from yolograft.study.paper.citations import bibtex
 from yolograft.study.paper.methods import methods_paragraph
-from yolograft.study.plan import code_of, read_manifest
+from yolograft.study.planning.arms import planned_arms
+from yolograft.study.planning.controls import control_arms
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.records.merge import differing
 from yolograft.study.records.studyrecord import COST
 from yolograft.study.results import collect

@@ -19,7 +19,8 @@ from yolograft.engine.train import Settings
 from yolograft.errors import SpecError, StudyError
 from yolograft.graph.expr import parse_graft
 from yolograft.models.codebook import from_grafts
-from yolograft.study.plan import Plan, create_study
+from yolograft.study.planning.create import create_study
+from yolograft.study.planning.plan import Plan
 from yolograft.study.results import METRICS, collect
 from yolograft.study.run import Execution, publish, run_study
 

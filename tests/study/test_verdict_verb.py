@@ -25,7 +25,7 @@ from yolograft.study.budget import (
     within,
 )
 from yolograft.study.noise import noise_of, pooled_sd
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.records.bank_match import bank_of, free_seed, key_of, match_bank
 from yolograft.study.records.merge import merge
 from yolograft.study.records.studyrecord import keep_record, read_study, without_paths, write_study

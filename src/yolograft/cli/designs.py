@@ -7,9 +7,9 @@ from typing import Any
 
 from yolograft.cli.options import Design
 from yolograft.errors import SpecError
-from yolograft.study.contrasts import read_contrast
-from yolograft.study.earlier import fresh_seed
-from yolograft.study.plan import read_manifest
+from yolograft.study.planning.contrasts import read_contrast
+from yolograft.study.planning.earlier import fresh_seed
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.records.bank_match import free_seed
 
 SEEDS, MARGIN = 3, 0.5

@@ -45,7 +45,6 @@ def eval_(
     from yolograft.engine.load import load_detector
     from yolograft.engine.modelfolder import best_warning
     from yolograft.study.pick import data_of, manifest_of, model_folder
-    from yolograft.study.plan import eval_split
     from yolograft.study.suppressions import Subject, scores_as_asked
 
     trained = trained or Trained()
@@ -53,7 +52,7 @@ def eval_(
     detector, stored = load_detector(folder, device=trained.device, code=trained.code, force=trained.force)
     dataset = open_dataset(data or data_of(folder))
     _check_names(dataset, stored)
-    chosen = split or eval_split(dataset)
+    chosen = split or dataset.eval_split
     size = read_imgsz(trained.imgsz) if trained.imgsz else stored.imgsz
     asked = (reading or Reading()).asked(detector.stride)
     groups = _groups(manifest_of(folder), dataset.fingerprint(chosen)) if asked.several else None
@@ -79,7 +78,7 @@ def eval_(
 
 def _groups(manifest: Mapping[str, Any] | None, fingerprint: str) -> tuple[int, ...] | None:
     """The run's groups of the images measured on; None where it has none, or measured on others."""
-    from yolograft.study.grouping import groups_of
+    from yolograft.study.planning.grouping import groups_of
 
     groups = None if manifest is None else groups_of(manifest)
     return groups if manifest and groups and manifest["data"]["eval"]["fingerprint"] == fingerprint else None

@@ -42,7 +42,7 @@ def explain_(
     from yolograft.engine.runfolder import sole_writer
     from yolograft.errors import StudyError
     from yolograft.study.explain import explain_study
-    from yolograft.study.plan import read_manifest
+    from yolograft.study.planning.manifest import read_manifest
     from yolograft.study.results import collect
     from yolograft.study.run import publish
     from yolograft.study.source import same_dataset

@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from yolograft.cli.judged_text import HEADS, judged_lines
 from yolograft.cli.options import Output
-from yolograft.cli.terminal import plain_table, print_json, say
+from yolograft.cli.terminal import print_json, say
+from yolograft.cli.verdict_verb import verdict_
 from yolograft.errors import StudyError
 
 if TYPE_CHECKING:
     from yolograft.study.judge.from_predictions import Judged
 
 Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
-HEADS = {
-    "en": {"arm": "arm", "runs": "runs", "each": "AP of each run", "difference": "difference",
-           "known": "known", "warning": "warning", "saved": "saved"},
-    "zh": {"arm": "组", "runs": "次数", "each": "各次 AP", "difference": "差值", "known": "已知",
-           "warning": "注意", "saved": "已保存"},
-}  # fmt: skip
 
 
 @Parameter(name="*")
@@ -95,8 +91,6 @@ def judge_(
     output, judging = output or Output(), judging or Judging()
     folders = files_of(runs)
     if len(folders) == 1 and ((folders[0] / "manifest.json").is_file() or is_judged(folders[0])):
-        from yolograft.cli.verdict_verb import verdict_
-
         # A run folder of ours, or a judgement kept, has a verdict of its own.
         asked = {"--base": base, "--new": new, "--new-name": new_name != "new", "--save": save is not None}
         _refuse_idle(asked | _said(judging), folders[0])
@@ -158,31 +152,3 @@ def _refuse_idle(options: Mapping[str, object], run: Path) -> None:
     if idle := [option for option, given in options.items() if given]:
         cause = f"{', '.join(idle)} beside a run folder of ours, whose manifest says how it is judged"
         raise StudyError("YG665", cause, where=str(run), fix="leave out the rest")
-
-
-def judged_lines(document: Mapping[str, Any], lang: str) -> None:
-    """A judgement in the terminal."""
-    words = HEADS[lang]
-    arms: Sequence[Mapping[str, Any]] = document["arms"]
-    if truth := document.get("gt"):
-        say(f"{truth['file']}: {truth['images']} images, {truth['boxes']} boxes, {truth['classes']} classes")
-    heads = (words["arm"], words["runs"], "AP", "sd", words["difference"], words["each"])
-    plain_table(heads, [_row(arm) for arm in arms])
-    for note in document["notes"]:
-        say(f"  {words['warning']}: {note['text']}" if note["warns"] else f"  {note['text']}")
-    for arm in arms:
-        if found := arm["comparison"]:
-            say(f"\n{found['sentence']}")
-            if found["known"]:
-                say(f"  {words['known']}: {found['known']}")
-
-
-def _row(arm: Mapping[str, Any]) -> tuple[object, ...]:
-    found = arm["comparison"]
-    shown = "-"
-    if found and found["delta"] is not None:
-        shown = f"{found['delta']:+.2f}"
-        if found["low"] is not None:
-            shown += f" [{found['low']:+.2f}, {found['high']:+.2f}]"
-    each = " ".join("-" if run["ap"] is None else f"{run['ap']:.2f}" for run in arm["runs"])
-    return (arm["label"], len(arm["runs"]), arm["mean"], arm["sd"], shown, each)

@@ -25,10 +25,12 @@ from yolograft.errors import CheckpointError, SpecError
 from yolograft.models.codebook import from_files, from_grafts
 from yolograft.models.modelfile import from_model
 from yolograft.models.usercode import UserClass
-from yolograft.study.anchors import anchor_rows
-from yolograft.study.grouping import group_line
 from yolograft.study.pick import model_folder
-from yolograft.study.plan import MANIFEST, Plan, code_hashes, create_study, read_manifest
+from yolograft.study.planning.anchors import anchor_rows
+from yolograft.study.planning.create import create_study
+from yolograft.study.planning.grouping import group_line
+from yolograft.study.planning.manifest import MANIFEST, code_hashes, read_manifest
+from yolograft.study.planning.plan import Plan
 from yolograft.study.run import Execution, run_study
 from yolograft.study.teacher import read_teacher
 

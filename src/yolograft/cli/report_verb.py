@@ -23,7 +23,7 @@ def report_(run: Path, /, *, pdf: bool = False, output: Output | None = None) ->
     from yolograft.engine.runfolder import sole_writer
     from yolograft.study.paper.figures import write_figures
     from yolograft.study.paper.tables import FOLDER
-    from yolograft.study.plan import read_manifest
+    from yolograft.study.planning.manifest import read_manifest
     from yolograft.study.run import publish
     from yolograft.study.source import same_dataset
 

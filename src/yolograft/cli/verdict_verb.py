@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from yolograft.cli.judged_text import judged_lines
 from yolograft.cli.options import Output
 from yolograft.cli.results_table import result_lines
 from yolograft.cli.terminal import print_json, say
@@ -56,7 +57,6 @@ def verdict_(
 
 
 def _judged(folder: Path, save_records: Path | None, output: Output) -> None:
-    from yolograft.cli.judge_verb import judged_lines
     from yolograft.errors import StudyError
     from yolograft.study.judge.again import judged_again
 

@@ -74,6 +74,20 @@ class Dataset:
             "YG304", f"no split '{name}'", where=str(self.root), fix=f"splits here: {', '.join(self.splits)}"
         )
 
+    @property
+    def eval_split(self) -> str:
+        """The split results are measured on: val (or valid), else test.
+
+        Raises:
+            DataError: there is neither (YG304).
+        """
+        from yolograft.errors import DataError
+
+        for name in ("val", "valid", "validation", "test"):
+            if name in self.splits:
+                return name
+        raise DataError("YG304", "no val, valid or test split to measure on", where=str(self.root))
+
     def fingerprint(self, split: str) -> str:
         """SHA-256 over ids, sizes and boxes of a split: the ground truth a result belongs to."""
         # A file name need not be UTF-8: what is not passes through unchanged.

@@ -31,6 +31,11 @@ def references(spec: ModelSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ref for ref in refs if "::" in ref))
 
 
+def code_of(spec: ModelSpec, code: Codebook) -> Codebook:
+    """The part of the user's own classes a spec refers to."""
+    return {ref: code[ref] for ref in references(spec) if ref in code}
+
+
 def from_grafts(grafts: Iterable[GraftSpec]) -> dict[str, UserClass]:
     """Load the classes that graft expressions name.
 

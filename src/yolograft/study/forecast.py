@@ -13,8 +13,7 @@ from yolograft.engine.arm import Arm
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.train import Settings
 from yolograft.graph.spec import ModelSpec
-from yolograft.models.codebook import Codebook
-from yolograft.study.arms import judged_against
+from yolograft.models.codebook import Codebook, code_of
 from yolograft.study.budget import (
     Outlook,
     budget_rows,
@@ -25,7 +24,10 @@ from yolograft.study.budget import (
     seconds_of_pilot,
     within,
 )
-from yolograft.study.plan import Plan, code_of, create_study, read_manifest
+from yolograft.study.planning.arms import judged_against
+from yolograft.study.planning.create import create_study
+from yolograft.study.planning.manifest import read_manifest
+from yolograft.study.planning.plan import Plan
 from yolograft.study.records.bank_match import key_of
 from yolograft.study.records.studyrecord import StudyRecord, read_study
 from yolograft.study.results import results_of

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolograft.engine.arm import DIVERGED, DONE
-from yolograft.study.arms import controls_against, judged_against
-from yolograft.study.branching import own_seconds
-from yolograft.study.contrasts import contrasts_of
-from yolograft.study.controls import PLACEBO
-from yolograft.study.earlier import tried_in
-from yolograft.study.grouping import groups_of
 from yolograft.study.noise import rho_of
+from yolograft.study.planning.arms import controls_against, judged_against
+from yolograft.study.planning.branching import own_seconds
+from yolograft.study.planning.contrasts import contrasts_of
+from yolograft.study.planning.controls import PLACEBO
+from yolograft.study.planning.earlier import tried_in
+from yolograft.study.planning.grouping import groups_of
 from yolograft.study.records.bank_match import bank_of
 from yolograft.study.records.sound import unsound
 from yolograft.study.records.studyrecord import StudyRecord

@@ -10,7 +10,7 @@ from yolograft.engine.foreignfolder import is_file_from_elsewhere
 from yolograft.engine.modelfolder import BEST, LAST
 from yolograft.engine.runfolder import arm_folder
 from yolograft.errors import CheckpointError
-from yolograft.study.plan import MANIFEST, read_manifest
+from yolograft.study.planning.manifest import MANIFEST, read_manifest
 
 
 def model_folder(

@@ -19,7 +19,7 @@ from yolograft.engine.modelfolder import KIND, tensors_sha256
 from yolograft.errors import CheckpointError, SpecError
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.catalog import BY_NAME
-from yolograft.study.plan import MANIFEST, read_manifest
+from yolograft.study.planning.manifest import MANIFEST, read_manifest
 from yolograft.study.provenance_words import sentences
 
 OURS = "Apache-2.0"

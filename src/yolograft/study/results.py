@@ -11,12 +11,12 @@ from typing import Any
 from yolograft.engine.arm import DONE
 from yolograft.errors import CheckpointError
 from yolograft.study.ablation import interactions
-from yolograft.study.anchors import anchor_rows
-from yolograft.study.branching import own_seconds
 from yolograft.study.detail import detail
 from yolograft.study.judging import Judgement, judge_study
 from yolograft.study.noise import noise_of
-from yolograft.study.plan import MANIFEST
+from yolograft.study.planning.anchors import anchor_rows
+from yolograft.study.planning.branching import own_seconds
+from yolograft.study.planning.manifest import MANIFEST
 from yolograft.study.records.studyrecord import (
     StudyRecord,
     folder_of,

@@ -30,15 +30,15 @@ from yolograft.errors import StudyError
 from yolograft.graph.spec import ModelSpec
 from yolograft.metrics.coco import evaluate_coco
 from yolograft.metrics.cost import peak_memory_mb
-from yolograft.models.codebook import Codebook
+from yolograft.models.codebook import Codebook, code_of
 from yolograft.models.detector import Detector
-from yolograft.study.branching import trunk_folder, trunk_label
-from yolograft.study.controls import IDENTITY
 from yolograft.study.cost import measure_costs
 from yolograft.study.judging import judge_study
 from yolograft.study.pace import Pace
-from yolograft.study.plan import code_of, read_manifest
-from yolograft.study.plan_facts import widest_stride
+from yolograft.study.planning.branching import trunk_folder, trunk_label
+from yolograft.study.planning.controls import IDENTITY
+from yolograft.study.planning.facts import widest_stride
+from yolograft.study.planning.manifest import read_manifest
 from yolograft.study.records.sound import SCORES
 from yolograft.study.records.studyrecord import COST, keep_record, read_study
 from yolograft.study.report.samples import gallery

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from yolograft.study.arms import controls_against, judged_against
+from yolograft.study.planning.arms import controls_against, judged_against
 from yolograft.study.statistics.evidence import NON_VERDICTS, Verdict
 
 #: The verdict word of an arm that has no look behind it.

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from yolograft.errors import StudyError
 from yolograft.metrics.influence import grouped
-from yolograft.study.grouping import group_images
 from yolograft.study.judge.asked import Asked, comparisons
 from yolograft.study.judge.cautions import file_notes, reading_notes
 from yolograft.study.judge.ids import Reading, placed
@@ -21,6 +20,7 @@ from yolograft.study.judge.predictions import Predictions, read_predictions, sha
 from yolograft.study.judge.scored import ScoredRun, scored
 from yolograft.study.judge.truth import Truth, read_truth
 from yolograft.study.judge.words import Note
+from yolograft.study.planning.grouping import group_images
 from yolograft.study.statistics.compare import ArmScores
 
 KIND, SCHEMA = "judge", 1

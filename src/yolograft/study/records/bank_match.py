@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from yolograft.engine.arm import DONE
 from yolograft.errors import StudyError
 from yolograft.study.holes import number, rows, table
-from yolograft.study.plan import MANIFEST, read_manifest
+from yolograft.study.planning.manifest import MANIFEST, read_manifest
 from yolograft.study.records.record import RunRecord
 from yolograft.study.records.studyrecord import StudyRecord, read_study
 

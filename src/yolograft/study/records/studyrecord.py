@@ -17,9 +17,9 @@ from yolograft.engine.checkpoint import read_json, write_json
 from yolograft.engine.runfolder import arm_folder
 from yolograft.errors import CheckpointError, MachineError, StudyError
 from yolograft.metrics.matches import MatchTable
-from yolograft.study.grouping import groups_of
 from yolograft.study.holes import number
-from yolograft.study.plan import MANIFEST, read_manifest
+from yolograft.study.planning.grouping import groups_of
+from yolograft.study.planning.manifest import MANIFEST, read_manifest
 from yolograft.study.records.record import RECORD, PackedMatches, RunRecord, judged_units
 from yolograft.study.records.sound import SCORES, RunFacts, facts_of_folder, facts_of_run
 

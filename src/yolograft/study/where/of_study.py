@@ -10,8 +10,8 @@ from typing import Any
 from yolograft.engine.arm import DONE
 from yolograft.engine.runfolder import arm_folder
 from yolograft.metrics.matches import MatchTable
-from yolograft.study.arms import controls_against, judged_against
-from yolograft.study.grouping import groups_of
+from yolograft.study.planning.arms import controls_against, judged_against
+from yolograft.study.planning.grouping import groups_of
 from yolograft.study.records.studyrecord import MATCHES, StudyRecord
 from yolograft.study.where.crowding import Stratum, boxes_per_image, strata
 from yolograft.study.where.image_gains import best_and_worst, image_gains, shares_of

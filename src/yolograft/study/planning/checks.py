@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yolograft.data.images import STRIDE
 from yolograft.data.records import Dataset, ImageRecord
@@ -15,14 +15,12 @@ from yolograft.engine.recipe import Recipe
 from yolograft.errors import DataError, SpecError, StudyError
 from yolograft.models.build import build
 from yolograft.models.detector import check_input_size
-from yolograft.study.controls import check_controls
-from yolograft.study.plan_facts import widest_stride
+from yolograft.study.planning.controls import check_controls
+from yolograft.study.planning.facts import widest_stride
+from yolograft.study.planning.plan import Plan
 from yolograft.study.start import weights_for
 from yolograft.study.statistics.looks import look_alphas
 from yolograft.study.teacher import check_lessons
-
-if TYPE_CHECKING:
-    from yolograft.study.plan import Plan
 
 
 def check_plan(plan: Plan) -> None:

@@ -22,7 +22,7 @@ from yolograft.models.catalog import split_model_name
 from yolograft.models.codebook import Codebook
 from yolograft.models.facts import LayerFacts
 from yolograft.models.modelfile import is_model_file
-from yolograft.study.arms import PlannedArm, joined
+from yolograft.study.planning.arms import PlannedArm, joined
 
 Control = Literal["identity", "placebo", "next-scale"]
 IDENTITY, PLACEBO, NEXT_SCALE = "identity", "placebo", "next-scale"

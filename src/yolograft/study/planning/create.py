@@ -1,4 +1,4 @@
-"""What a study is, written down before its first step: the manifest.
+"""Checks what is asked of a study and writes it down before its first step: the manifest.
 
 Everything that shapes the outcome is in it; a run, a resumed run and a report read nothing else.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from yolograft.data.records import Dataset, ImageRecord
 from yolograft.data.source import open_dataset
 from yolograft.engine.arm import Arm
 from yolograft.engine.batchsize import choose_batch
-from yolograft.engine.checkpoint import read_json, write_json
+from yolograft.engine.checkpoint import write_json
 from yolograft.engine.criteria import check_loss_settings
 from yolograft.engine.device import environment, open_fabric, resolve_precision
 from yolograft.engine.finetune import check_fine_tuning
@@ -23,103 +22,37 @@ from yolograft.engine.foreignfolder import read_source
 from yolograft.engine.modelfolder import StoredModel
 from yolograft.engine.recipe import Recipe
 from yolograft.engine.runfolder import new_run_folder
-from yolograft.errors import CheckpointError, DataError, StudyError
-from yolograft.graph.expr import GraftSpec, folder_name
-from yolograft.graph.levels import STOCK
+from yolograft.errors import StudyError
+from yolograft.graph.expr import folder_name
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import model_spec
 from yolograft.models.catalog import FAMILIES
-from yolograft.models.codebook import Codebook, references
+from yolograft.models.codebook import Codebook, code_of
 from yolograft.models.modelfile import is_model_file, read_model
-from yolograft.study.anchors import anchors_of_weights
-from yolograft.study.arms import PlannedArm, check_labels, fitted_anchors, judged_against, planned_arms
-from yolograft.study.branching import branch_epoch, check_branches
-from yolograft.study.contrasts import check_contrasts
-from yolograft.study.controls import NEXT_SCALE, control_arms, control_rows, next_scale
-from yolograft.study.earlier import follow, tried_in
-from yolograft.study.grouping import group_facts
-from yolograft.study.plan_checks import check_plan, check_size, check_sizes, check_splits, check_weights
-from yolograft.study.plan_facts import arm_facts, data_facts
-from yolograft.study.sees import noise_of_bank, sees_line
+from yolograft.study.planning.anchors import anchors_of_weights
+from yolograft.study.planning.arms import (
+    PlannedArm,
+    check_labels,
+    fitted_anchors,
+    judged_against,
+    planned_arms,
+)
+from yolograft.study.planning.branching import branch_epoch, check_branches
+from yolograft.study.planning.checks import check_plan, check_size, check_sizes, check_splits, check_weights
+from yolograft.study.planning.contrasts import check_contrasts
+from yolograft.study.planning.controls import NEXT_SCALE, control_arms, control_rows, next_scale
+from yolograft.study.planning.earlier import follow, tried_in
+from yolograft.study.planning.facts import arm_facts, data_facts
+from yolograft.study.planning.grouping import group_facts
+from yolograft.study.planning.manifest import MANIFEST, SCHEMA, read_manifest
+from yolograft.study.planning.plan import Plan
+from yolograft.study.planning.sees import noise_of_bank, sees_line
+from yolograft.study.planning.warnings import data_warnings
+from yolograft.study.records.bank_match import match_bank
 from yolograft.study.start import about_weights
+from yolograft.study.statistics.bank import Bank, pooled
 from yolograft.study.statistics.looks import look_alphas
 from yolograft.study.teacher import about_teacher, check_teaching, open_teacher, read_teacher, with_lessons
-from yolograft.study.warnings import data_warnings
-
-SCHEMA = 1
-MANIFEST = "manifest.json"
-# What a manifest says of which an older one does not speak.
-DEFAULTS: Mapping[str, Any] = {
-    "alpha_plan": [0.05],
-    "paired": False,
-    "group": None,
-    "groups": None,
-    "bank": [],
-    "controls": [],
-    "follows": [],
-    "tried_before": 0,
-    "contrasts": [],
-    "branch_at": None,
-    "teacher": None,
-}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the user asked for.
-
-    kind: ``compare`` or ``train``. data: folder or ``shapes``. grafts: one per arm. baseline: whether the
-    ungrafted detector is an arm of its own. margin: smallest difference that matters, AP points. levels:
-    where the head predicts. anchors: ``auto`` chooses them for the training images. auto_batch: the recipe's
-    batch is a placeholder, to be measured. recipe_file: name and sha256 of the file the recipe began with.
-    ablation: which parts the grafts are made of. more_models: beside the first, each with a baseline and all
-    grafts. across: the other models are judged against the first. looks: seeds per arm at which it is judged;
-    once, at the end, when empty. paired: seeds are pairs, declared beforehand. group: rule by which images
-    belong together (see `grouping`). bank: folders with earlier runs of the same baseline. controls: arms
-    that tell a gain from its other causes (see `controls`). follows: earlier studies of the same question.
-    contrasts: arms judged against arms, as labels (new, base). branch: arms
-    go on from one half-trained baseline a seed (see `branching`). teacher: model folder or file that arms
-    with a distillation learn from.
-    """
-
-    kind: str
-    model: str
-    data: str
-    grafts: tuple[GraftSpec, ...]
-    seeds: tuple[int, ...]
-    recipe: Recipe
-    baseline: bool = True
-    margin: float = 0.5
-    device: str = "cpu"
-    command: str = ""
-    weights: str = ""
-    force: bool = False
-    levels: tuple[str, ...] = STOCK
-    anchors: str = ""
-    auto_batch: bool = False
-    recipe_file: Mapping[str, str] | None = None
-    ablation: Mapping[str, Any] | None = None
-    more_models: tuple[str, ...] = ()
-    across: bool = False
-    looks: tuple[int, ...] = ()
-    paired: bool = False
-    group: str = ""
-    bank: tuple[Path, ...] = ()
-    controls: tuple[str, ...] = ()
-    follows: tuple[Path, ...] = ()
-    contrasts: tuple[tuple[str, str], ...] = ()
-    branch: bool = False
-    teacher: str = ""
-
-    @property
-    def looks_planned(self) -> tuple[int, ...]:
-        """Seeds per arm at which the study is judged."""
-        return self.looks or (len(self.seeds),)
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """All models, the first one first."""
-        return (self.model, *self.more_models)
 
 
 def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
@@ -134,7 +67,7 @@ def create_study(plan: Plan, *, base: Path, name: str, code: Codebook) -> Path:
     precision = resolve_precision(plan.recipe, plan.device)
     open_fabric(plan.device, precision)
     dataset = open_dataset(plan.data)
-    train, held_out = dataset.split("train"), eval_split(dataset)
+    train, held_out = dataset.split("train"), dataset.eval_split
     check_splits(dataset, train, held_out)
     groups = group_facts(dataset.split(held_out), plan.group)
     source = read_source(Path(plan.weights), force=plan.force) if plan.weights else None
@@ -284,9 +217,6 @@ def _bank(manifest: Mapping[str, Any], folders: Sequence[Path]) -> list[dict[str
     Raises:
         StudyError: none is of the same kind (YG644), or their noise differs (YG608).
     """
-    from yolograft.study.records.bank_match import match_bank
-    from yolograft.study.statistics.bank import Bank, pooled
-
     if not folders:
         return []
     found = match_bank(folders, manifest)
@@ -314,53 +244,6 @@ def _sees(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def code_of(spec: ModelSpec, code: Codebook) -> Codebook:
-    """The part of the user's own classes a spec refers to."""
-    return {ref: code[ref] for ref in references(spec) if ref in code}
-
-
-def read_manifest(run: Path) -> dict[str, Any]:
-    """The manifest of a run folder.
-
-    Raises:
-        CheckpointError: there is none (YG401), or a newer version or another hand wrote it (YG403).
-    """
-    where = str(run / MANIFEST)
-    manifest = read_json(run / MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise CheckpointError("YG403", "this manifest is of another version", where=where)
-    wrong = _unsafe(manifest)
-    if wrong:
-        raise CheckpointError("YG403", f"no manifest of ours: {wrong}", where=where, fix="start a new study")
-    return {**DEFAULTS, "looks": [len(manifest.get("seeds", []))], **manifest}
-
-
-def _unsafe(manifest: Mapping[str, Any]) -> str:
-    """What in a manifest could lead out of its run folder: labels and seeds are names of folders there."""
-    arms, seeds = manifest.get("arms", []), manifest.get("seeds", [])
-    if not (isinstance(arms, list) and isinstance(seeds, list)):
-        return "arms and seeds are lists"
-    for arm in arms:
-        label = arm.get("label") if isinstance(arm, dict) else None
-        if not isinstance(label, str) or folder_name(label) != label:
-            return f"arm label {label!r}"
-        if not isinstance(arm.get("model", ""), str):
-            return f"model {arm['model']!r}"
-    return next((f"seed {seed!r}" for seed in seeds if type(seed) is not int), "")
-
-
-def eval_split(dataset: Dataset) -> str:
-    """The split results are measured on: val (or valid), else test.
-
-    Raises:
-        DataError: the dataset has neither (YG305).
-    """
-    for name in ("val", "valid", "validation", "test"):
-        if name in dataset.splits:
-            return name
-    raise DataError("YG305", "no val, valid or test split to measure on", where=str(dataset.root))
-
-
 def _written(manifest: Mapping[str, Any], run: Path, code: Codebook) -> Path:
     """The run folder with its manifest and the text of the user's own classes, never run from there."""
     write_json(run / MANIFEST, manifest)
@@ -370,8 +253,3 @@ def _written(manifest: Mapping[str, Any], run: Path, code: Codebook) -> Path:
         name = Path(ref.rpartition("::")[0]).name
         (folder / f"{user.sha256[:12]}-{name}.txt").write_text(user.source, encoding="utf-8")
     return run
-
-
-def code_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Reference -> SHA-256 of every class of the user's own in the study."""
-    return {ref: item["sha256"] for ref, item in manifest["code"].items()}

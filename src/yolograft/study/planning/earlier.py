@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from yolograft.errors import StudyError
-from yolograft.study.arms import judged_against
-from yolograft.study.contrasts import contrasts_of
+from yolograft.study.planning.arms import judged_against
+from yolograft.study.planning.contrasts import contrasts_of
 
 
 def follow(earlier: Mapping[Path, Mapping[str, Any]], seeds: Sequence[int]) -> dict[str, Any]:

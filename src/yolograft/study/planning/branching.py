@@ -17,9 +17,9 @@ from yolograft.engine.recipe import Recipe
 from yolograft.errors import CheckpointError, StudyError
 from yolograft.models.build import build
 from yolograft.models.codebook import Codebook
-from yolograft.study.arms import PlannedArm
-from yolograft.study.controls import PLACEBO
 from yolograft.study.holes import number
+from yolograft.study.planning.arms import PlannedArm
+from yolograft.study.planning.controls import PLACEBO
 
 SHARE = 0.6
 TRUNKS = "trunks"

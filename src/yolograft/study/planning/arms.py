@@ -15,7 +15,7 @@ from yolograft.graph.expr import GraftSpec, folder_name
 from yolograft.graph.graft import graft
 from yolograft.graph.spec import ModelSpec, ModuleRef
 from yolograft.models.modelfile import is_model_file
-from yolograft.study.anchors import AnchorChoice, choose_anchors
+from yolograft.study.planning.anchors import AnchorChoice, choose_anchors
 
 BASELINE = "baseline"
 # A folder name has 60 characters at most; a dash and six of a hash follow the cut.

@@ -11,7 +11,7 @@ from yolograft.graph.necks.table import NO_IDENTITY, no_identity
 from yolograft.graph.spec import ModelSpec
 from yolograft.models.build import inspect_spec
 from yolograft.models.codebook import Codebook
-from yolograft.study.arms import PlannedArm
+from yolograft.study.planning.arms import PlannedArm
 
 
 def arm_facts(item: PlannedArm, stock: ModelSpec, code: Codebook, *, branch: bool = False) -> dict[str, Any]:
