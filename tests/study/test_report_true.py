@@ -141,6 +141,15 @@ def test_an_ap_of_zero_has_ticks_that_differ() -> None:
     assert len(ticks) > 2 and len(set(ticks)) == len(ticks)
 
 
+def test_one_epoch_makes_no_curve() -> None:
+    results = synthetic()
+    for run in (run for arm in results["arms"] for run in arm["runs"]):
+        for step in run["history"][:-1]:
+            step.pop("ap", None)
+    arms = read_arms(results)
+    assert curve_chart(arms, "loss", words=EN) and curve_chart(arms, "ap", words=EN) == ""
+
+
 def test_groups_by_overlap_share_no_border() -> None:
     titles = row_titles("overlap", ["0.00", "0.04", "0.04-0.71"], EN)
     assert list(titles) == ["0.00", "0.04", "0.04-0.71"]

@@ -33,14 +33,15 @@ class _Frame(NamedTuple):
 
 
 def curve_chart(arms: Sequence[Arm], metric: str, *, words: Wording) -> str:
-    """`metric` (``loss`` or ``ap``) over epochs, counted from 1; an empty string when no run has a value.
+    """`metric` (``loss`` or ``ap``) over epochs, counted from 1; empty unless two epochs have values.
 
     Losses that span more than a factor of eight are drawn on a logarithmic scale, and the axis says so.
     """
-    values = [step[metric] for arm in arms for run in arm.runs for step in run.history if metric in step]
-    epochs = [step["epoch"] + 1 for arm in arms for run in arm.runs for step in run.history]
-    if not values or not epochs:
+    steps = [step for arm in arms for run in arm.runs for step in run.history]
+    values = [step[metric] for step in steps if metric in step]
+    if len({step["epoch"] for step in steps if metric in step}) < 2:
         return ""
+    epochs = [step["epoch"] + 1 for step in steps]
     log = metric == "loss" and min(values) > 0 and max(values) / min(values) > 8
     right = WIDTH - min(max(text_width(arm.label, 12) for arm in arms) * BOLD + 14, 150.0)
     x = Scale(min(epochs), max(max(epochs), min(epochs) + 1), LEFT, right)

@@ -275,15 +275,12 @@ def _placement(arms: Sequence[Arm], words: Wording) -> str:
 def _curves(arms: Sequence[Arm], words: Wording) -> str:
     drawn = [curve_chart(arms, metric, words=words) for metric in ("loss", "ap")]
     panels = "".join(f"<div>{svg}</div>" for svg in drawn if svg)
-    if not panels:
-        return ""
-    caption = esc(words("curves_caption"))
-    drawn = [
-        f'<figure class="wide"><div class="panels">{panels}</div><figcaption>{caption}</figcaption></figure>'
+    caption = f"<figcaption>{esc(words('curves_caption'))}</figcaption>"
+    parts = [f'<figure class="wide"><div class="panels">{panels}</div>{caption}</figure>'] if panels else []
+    parts += [
+        framed(fusion_chart(arm, words=words), words("fusion_caption", label=arm.label)) for arm in arms
     ]
-    for arm in arms:
-        drawn.append(framed(fusion_chart(arm, words=words), words("fusion_caption", label=arm.label)))
-    return "".join(drawn)
+    return "".join(parts)
 
 
 def _classes(arms: Sequence[Arm], words: Wording) -> str:
