@@ -20,7 +20,7 @@ from yolograft.study.report.page import render_report
 from yolograft.study.report.reading import levels_of, read_arms
 from yolograft.study.report.samples import chosen_by_gain
 from yolograft.study.report.svg import fit
-from yolograft.study.report.tables import timed_on
+from yolograft.study.report.tables import seed_table, timed_on
 from yolograft.study.report.where_figure import row_titles
 from yolograft.study.report.wording import Wording
 
@@ -141,13 +141,18 @@ def test_an_ap_of_zero_has_ticks_that_differ() -> None:
     assert len(ticks) > 2 and len(set(ticks)) == len(ticks)
 
 
-def test_one_epoch_makes_no_curve() -> None:
+def test_one_epoch_makes_no_curve_and_no_best() -> None:
     results = synthetic()
+    for run in (run for arm in results["arms"] for run in arm["runs"]):
+        run["best"] = {"epoch": 2, "ap": run["ap"], "note": "not for verdicts"}
+    arms = read_arms(results)
+    assert curve_chart(arms, "ap", words=EN) and EN("best_epoch") in seed_table(arms, words=EN)
     for run in (run for arm in results["arms"] for run in arm["runs"]):
         for step in run["history"][:-1]:
             step.pop("ap", None)
     arms = read_arms(results)
     assert curve_chart(arms, "loss", words=EN) and curve_chart(arms, "ap", words=EN) == ""
+    assert EN("best_epoch") not in seed_table(arms, words=EN)
 
 
 def test_groups_by_overlap_share_no_border() -> None:

@@ -34,8 +34,8 @@ class ClassScore:
 class Run:
     """One training run. status: ``done``, ``diverged`` or ``missing``.
 
-    best: epoch (from 0) and AP of the best evaluated epoch, chosen on the evaluation split. confidence: of
-    best F1.
+    best: epoch (from 0) and AP of the best of several evaluated epochs, chosen on the evaluation split.
+    confidence: of best F1.
     """
 
     seed: str
@@ -256,6 +256,7 @@ def _run(raw: Mapping[str, Any]) -> Run:
     status = words_of(raw.get("status")) or ("done" if "ap" in metrics else "missing")
     scores = [table(score) for score in rows(raw.get("per_class"))]
     history = [table(step) for step in rows(raw.get("history"))]
+    measured = [step for step in history if number(step.get("ap")) is not None]
     return Run(
         seed=words_of(raw.get("seed")),
         status=status,
@@ -264,7 +265,7 @@ def _run(raw: Mapping[str, Any]) -> Run:
             ClassScore(words_of(s.get("name")), number(s.get("ap")), whole(s.get("gt"))) for s in scores
         ),
         history=tuple(step for step in (_numbers(h, _curves_of(h)) for h in history) if "epoch" in step),
-        best=_best(table(raw.get("best"))),
+        best=_best(table(raw.get("best"))) if len(measured) > 1 else None,
         confidence=number(raw.get("f1_confidence")),
     )
 

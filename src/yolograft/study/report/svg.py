@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from yolograft.study.holes import writable
 
 BASELINE = "#7A7A7A"
-ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
+# As many as the arms of a large study: where rows are told apart by colour alone, none may come twice.
+ARM_COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933"),
+    *("#6A51A3", "#8C510A", "#35978F", "#FF6F91"),
+)
 CLASS_COLOURS = ("#E69F00", "#56B4E9", "#F0E442", "#009E73", "#CC79A7", "#D55E00", "#0072B2")
 BOLD = 1.1  # how much wider bold text is than `text_width` says
 FONT = "system-ui, 'Segoe UI', Helvetica, Arial, 'Noto Sans CJK SC', 'Microsoft YaHei', sans-serif"
