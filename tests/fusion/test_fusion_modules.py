@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import pytest
@@ -11,9 +12,18 @@ from torch import Tensor, nn
 from yolograft.errors import ModuleError
 from yolograft.fusion.bifpn import FUSIONS, BiFPNAdd, BiFPNConcat
 from yolograft.fusion.dualpath import GatedConcat
+from yolograft.graph import sites
+from yolograft.models.catalog import find
 
 each_fusion = pytest.mark.parametrize("fusion", FUSIONS)
 each_join = pytest.mark.parametrize("cls", [BiFPNAdd, BiFPNConcat, GatedConcat])
+
+
+@pytest.mark.parametrize("name", sites.FUSIONS)
+def test_the_defaults_of_a_rule_are_those_of_its_class(name: str) -> None:
+    """The graph compares rules without loading a class: `fusion=fast` spelled out is no other rule."""
+    taken = inspect.signature(find(name).cls).parameters
+    assert {key: taken[key].default for key in sites.FUSIONS[name]} == dict(sites.FUSIONS[name])
 
 
 def maps(*channels: int, batch: int = 2, size: tuple[int, int] = (5, 3)) -> list[Tensor]:

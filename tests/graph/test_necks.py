@@ -248,6 +248,10 @@ def test_only_an_exchanged_neck_is_another_neck() -> None:
     # The same weights shared out by another rule are another function.
     fast, softmax = grafted("yolov8n", "neck:bifpn"), grafted("yolov8n", "neck:bifpn:fusion=softmax")
     assert no_identity(softmax, fast) and not no_identity(fast, grafted("yolov8n", "neck:bifpn:fusion=fast"))
+    edge = "edge:backbone.p4..neck.td4"
+    short = grafted("yolov8n", f"bifpn_add@{edge}")
+    assert not no_identity(grafted("yolov8n", f"bifpn_add:fusion=fast@{edge}"), short)
+    assert no_identity(grafted("yolov8n", f"bifpn_add:fusion=sum@{edge}"), short)
     # Other levels have no identity form, and are no reason to leave misplaced tensors behind unasked.
     for neck in ("pan", "dualpath"):
         assert no_identity(grafted("yolov8n", f"neck:{neck}:levels=p3-p6"), stock)

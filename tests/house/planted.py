@@ -20,7 +20,7 @@ BREACHES: dict[str, list[dict[str, str]]] = {
         {"yolograft.drawer.thing": ""},
         {
             "yolograft.data": "",
-            "yolograft.data.coco": "if TYPE_CHECKING:\n    from yolograft.study.plan import Plan",
+            "yolograft.data.coco": "if TYPE_CHECKING:\n    from yolograft.study.planning.plan import Plan",
         },
     ],
     "no_circles": [

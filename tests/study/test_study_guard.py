@@ -92,7 +92,10 @@ def test_weights_that_do_not_fit_leave_no_folder(tmp_path: Path) -> None:
     assert results["from_weights"] is True and results["levels"] == ["p3", "p4", "p5"]
 
 
-def test_scores_are_the_last_thing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", ["measure_costs", "score_run"])
+def test_scores_are_the_last_thing_written(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.set_num_threads(1)
     run = planned(tmp_path, "se@neck.p3", seeds=(0,))
 
@@ -100,10 +103,10 @@ def test_scores_are_the_last_thing_written(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(running, "measure_costs", killed)
+        patched.setattr(running, step, killed)
         with pytest.raises(KeyboardInterrupt):
             go(run)
-    # Killed while costs were measured: no run is finished, and the study resumes.
+    # Killed while costs were measured, or tables written: no run is finished, and the study resumes.
     place = arm_folder(run, "baseline", 0)
     assert not (place / SCORES).exists() and (place / running.CHECKPOINTS).is_dir()
     results = go(run)

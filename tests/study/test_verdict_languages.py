@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from yolograft.study.planning.create import sees_line
+from yolograft.study.planning.sees import sees_line
 from yolograft.study.report.wording import Wording
 from yolograft.study.statistics.compare import ArmScores, compare
 from yolograft.study.statistics.evidence import Evidence, evidence_json, evidence_of

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from yolograft.errors import DataError
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -64,8 +66,6 @@ class Dataset:
 
     def split(self, name: str) -> tuple[ImageRecord, ...]:
         """The records of one split; `val` also answers to `valid` and the reverse."""
-        from yolograft.errors import DataError
-
         aliases = {"val": ("val", "valid", "validation"), "valid": ("valid", "val", "validation")}
         for candidate in aliases.get(name, (name,)):
             if candidate in self.splits:
@@ -81,12 +81,11 @@ class Dataset:
         Raises:
             DataError: there is neither (YG304).
         """
-        from yolograft.errors import DataError
-
         for name in ("val", "valid", "validation", "test"):
             if name in self.splits:
                 return name
-        raise DataError("YG304", "no val, valid or test split to measure on", where=str(self.root))
+        cause = "no val, valid or test split to measure on"
+        raise DataError("YG304", cause, where=str(self.root), fix=f"splits here: {', '.join(self.splits)}")
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 over ids, sizes and boxes of a split: the ground truth a result belongs to."""

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 
 from yolograft.errors import SpecError
-from yolograft.graph.spec import LayerSpec, ModelSpec
+from yolograft.graph.spec import LayerSpec, ModelSpec, Value
 
-# What makes one map of several; the last three weigh or gate them, and can take the place of the first.
-FUSIONS = ("bifpn_add", "bifpn_concat", "gated_concat")
+# What makes one map of several by weights or gates, and can take the place of a plain `concat`: the options
+# that say how, with their defaults.
+FUSIONS: Mapping[str, Mapping[str, Value]] = {
+    "bifpn_add": {"fusion": "fast"},
+    "bifpn_concat": {"fusion": "fast"},
+    "gated_concat": {"kernel": 7, "gate": "both"},
+}
 JOINS = ("concat", *FUSIONS)
 PLUMBING = ("upsample", *JOINS)
 OUTPUT = re.compile(r"neck\.p\d")  # the role of a map for the head

@@ -99,7 +99,8 @@ def latencies(detectors: Sequence[Measurable], imgsz: ImageSize, *, runs: int, w
     """Time ``runs`` passes of forward + decode at batch 1 of each detector after ``warmup`` untimed ones.
 
     They take turns, pass by pass: what else the machine does meanwhile slows all of them alike, so that
-    their ratios hold. Image loading, letterbox and NMS are not included. The models stay where they are:
+    the ratios within one call hold. Alone, a net finds more of itself in the caches: figures of two calls do
+    not compare as well. Image loading, letterbox and NMS are not included. The models stay where they are:
     device, dtype and threads are the caller's, and are part of the answer.
 
     Raises:

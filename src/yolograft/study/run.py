@@ -262,7 +262,10 @@ def _train(
 
 
 def _keep_costs(finished: Sequence[ArmRun], folders: Sequence[Path], recipe: Recipe) -> None:
-    """Measure what arms cost that no seed has measured yet, in turn, before the first counts as finished."""
+    """Measure what arms cost that no seed has measured yet, before the first counts as finished.
+
+    Those that end together are timed in turn: all of them, unless one diverged under the first seed.
+    """
     places = [folder.parent / COST for folder in folders]
     pairs = zip(finished, places, strict=True)
     new = [(one, place) for one, place in pairs if one.status == DONE and not place.exists()]

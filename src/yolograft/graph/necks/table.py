@@ -116,7 +116,7 @@ def with_neck(spec: ModelSpec, ref: ModuleRef) -> ModelSpec:
 
 
 def other_neck(spec: ModelSpec, source: ModelSpec) -> bool:
-    """Whether a detector is another one with its neck, or a join of it, exchanged.
+    """Whether a detector is another one with its neck, or a join of it, exchanged or joined by another rule.
 
     Of the weights of the neck only what kept its shape carries over then. A neck that only has the joins of
     ``source``, or predicts on other levels, is none.
@@ -132,8 +132,14 @@ def no_identity(spec: ModelSpec, source: ModelSpec) -> bool:
 
 def _marks(spec: ModelSpec) -> set[tuple[str, str, Args]]:
     """What tells a neck from PAN: joins that weigh or gate, how they do, and outputs of the path down."""
-    joins = {(layer.name, layer.module, layer.args) for layer in spec.layers if layer.module in FUSIONS}
+    fusions = [layer for layer in spec.layers if layer.module in FUSIONS]
+    joins = {(layer.name, layer.module, _rule(layer)) for layer in fusions}
     return joins | {(role, "", ()) for role in outputs_on_the_way_down(spec)}
+
+
+def _rule(join: LayerSpec) -> Args:
+    """How a join weighs or gates, defaults spelled out; its width does not belong to it."""
+    return frozen_args({key: dict(join.args).get(key, usual) for key, usual in FUSIONS[join.module].items()})
 
 
 def outputs_on_the_way_down(spec: ModelSpec) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yolograft.engine.arm import DONE
 from yolograft.errors import StudyError
@@ -19,9 +19,7 @@ from yolograft.study.holes import number, rows, table
 from yolograft.study.planning.manifest import MANIFEST, read_manifest
 from yolograft.study.records.record import RunRecord
 from yolograft.study.records.studyrecord import StudyRecord, read_study
-
-if TYPE_CHECKING:
-    from yolograft.study.statistics.bank import Bank
+from yolograft.study.statistics.bank import Bank
 
 _DEEPEST = 4
 
@@ -146,8 +144,6 @@ def bank_of(manifest: Mapping[str, Any]) -> Bank | None:
     Raises:
         StudyError: its values are not AP points (YG633).
     """
-    from yolograft.study.statistics.bank import Bank
-
     groups = []
     for row in rows(manifest.get("bank")):
         values = [number(value) for value in rows(table(row).get("values"))]

@@ -265,7 +265,7 @@ def _run(raw: Mapping[str, Any]) -> Run:
             ClassScore(words_of(s.get("name")), number(s.get("ap")), whole(s.get("gt"))) for s in scores
         ),
         history=tuple(step for step in (_numbers(h, _curves_of(h)) for h in history) if "epoch" in step),
-        best=_best(table(raw.get("best"))) if len(measured) > 1 else None,
+        best=_best(table(raw.get("best"))) if not history or len(measured) > 1 else None,
         confidence=number(raw.get("f1_confidence")),
     )
 

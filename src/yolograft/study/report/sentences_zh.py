@@ -38,7 +38,7 @@ SENTENCES_ZH: tuple[tuple[str, str], ...] = (
     (r"needs >= ([\d,]+)", r"至少需要 \1 个"),
     (r"this evaluation split( only)?", "仅限本评估划分"),
     (r"new images like these", "同类新图像"),
-    # What `study.warnings` says of the data.
+    # What `study.planning.warnings` says of the data.
     (
         r"(\d+) of (\d+) (\S+) images ha(?:s|ve) a near-duplicate in (\S+): the AP flatters every arm\. "
         r"First: ",

@@ -19,7 +19,7 @@ BASELINE = "#7A7A7A"
 # As many as the arms of a large study: where rows are told apart by colour alone, none may come twice.
 ARM_COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933"),
-    *("#6A51A3", "#8C510A", "#35978F", "#FF6F91"),
+    *("#6A51A3", "#8C510A", "#7FBC41", "#FF6F91"),
 )
 CLASS_COLOURS = ("#E69F00", "#56B4E9", "#F0E442", "#009E73", "#CC79A7", "#D55E00", "#0072B2")
 BOLD = 1.1  # how much wider bold text is than `text_width` says
