@@ -70,9 +70,7 @@ class Dataset:
         for candidate in aliases.get(name, (name,)):
             if candidate in self.splits:
                 return self.splits[candidate]
-        raise DataError(
-            "YG304", f"no split '{name}'", where=str(self.root), fix=f"splits here: {', '.join(self.splits)}"
-        )
+        raise self._no_split(f"no split '{name}'")
 
     @property
     def eval_split(self) -> str:
@@ -84,8 +82,10 @@ class Dataset:
         for name in ("val", "valid", "validation", "test"):
             if name in self.splits:
                 return name
-        cause = "no val, valid or test split to measure on"
-        raise DataError("YG304", cause, where=str(self.root), fix=f"splits here: {', '.join(self.splits)}")
+        raise self._no_split("no val, valid or test split to measure on")
+
+    def _no_split(self, cause: str) -> DataError:
+        return DataError("YG304", cause, where=str(self.root), fix=f"splits here: {', '.join(self.splits)}")
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 over ids, sizes and boxes of a split: the ground truth a result belongs to."""

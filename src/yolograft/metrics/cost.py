@@ -110,22 +110,24 @@ def latencies(detectors: Sequence[Measurable], imgsz: ImageSize, *, runs: int, w
         raise MachineError("YG711", f"latency needs runs >= 1 and warmup >= 0, got {runs} and {warmup}")
     images = [_zeros(detector, imgsz) for detector in detectors]
     times: list[list[float]] = [[] for _ in detectors]
-    for run in range(warmup + runs):
-        for detector, image, mine in zip(detectors, images, times, strict=True):
-            spent = _one_pass(detector, image)
-            if run >= warmup:
-                mine.append(spent)
+    with contextlib.ExitStack() as stack:
+        for detector in detectors:
+            stack.enter_context(_evaluating(detector))
+        for run in range(warmup + runs):
+            for detector, image, mine in zip(detectors, images, times, strict=True):
+                spent = _one_pass(detector, image)
+                if run >= warmup:
+                    mine.append(spent)
     return [_latency(mine, image) for mine, image in zip(times, images, strict=True)]
 
 
 def _one_pass(detector: Measurable, image: Tensor) -> float:
     """Milliseconds of one forward + decode."""
-    with _evaluating(detector):
-        _wait_for(image.device)
-        start = time.perf_counter()
-        detector.decode(detector(image))
-        _wait_for(image.device)
-        return (time.perf_counter() - start) * 1e3
+    _wait_for(image.device)
+    start = time.perf_counter()
+    detector.decode(detector(image))
+    _wait_for(image.device)
+    return (time.perf_counter() - start) * 1e3
 
 
 def _latency(times: Sequence[float], image: Tensor) -> Latency:

@@ -255,8 +255,9 @@ def _run(raw: Mapping[str, Any]) -> Run:
     metrics = _numbers(raw, METRICS)
     status = words_of(raw.get("status")) or ("done" if "ap" in metrics else "missing")
     scores = [table(score) for score in rows(raw.get("per_class"))]
-    history = [table(step) for step in rows(raw.get("history"))]
-    measured = [step for step in history if number(step.get("ap")) is not None]
+    steps = [table(step) for step in rows(raw.get("history"))]
+    history = tuple(step for step in (_numbers(s, _curves_of(s)) for s in steps) if "epoch" in step)
+    measured = sum("ap" in step for step in history)
     return Run(
         seed=words_of(raw.get("seed")),
         status=status,
@@ -264,8 +265,8 @@ def _run(raw: Mapping[str, Any]) -> Run:
         per_class=tuple(
             ClassScore(words_of(s.get("name")), number(s.get("ap")), whole(s.get("gt"))) for s in scores
         ),
-        history=tuple(step for step in (_numbers(h, _curves_of(h)) for h in history) if "epoch" in step),
-        best=_best(table(raw.get("best"))) if not history or len(measured) > 1 else None,
+        history=history,
+        best=_best(table(raw.get("best"))) if not history or measured > 1 else None,
         confidence=number(raw.get("f1_confidence")),
     )
 
